@@ -1,0 +1,48 @@
+"""Coupling flows for tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow_probability as tfp
+
+from tfp_flows.architectures import assembly
+from tfp_flows.bijectors import Coupling, Linear
+from tfp_flows.ops import ElementwiseTransform
+
+__all__ = ["coupling_flow"]
+
+tfd = tfp.distributions
+
+
+def coupling_flow(
+    event_size: int,
+    *,
+    transform: str | ElementwiseTransform = "spline",
+    num_layers: int = 6,
+    hidden_sizes: Sequence[int] = (128, 128),
+    context_size: int | None = None,
+    base: tfd.Distribution | None = None,
+    activation: str = "relu",
+    seed: int | None = None,
+    dtype: Any = "float32",
+    name: str = "coupling_flow",
+) -> tfd.TransformedDistribution:
+    """Returns a flow of couplings and linear layers over raw rows [batch..., D]."""
+    layers = assembly.preprocessing(event_size, dtype)
+    for index in range(num_layers):
+        layers += [
+            Coupling(
+                event_size,
+                transform=assembly.elementwise_transform(transform),
+                flip=index % 2 == 1,
+                hidden_sizes=hidden_sizes,
+                context_size=context_size,
+                activation=activation,
+                seed=None if seed is None else seed + 1000 * index,
+                dtype=dtype,
+                name=f"coupling_{index}",
+            ),
+            Linear(event_size, dtype=dtype, name=f"linear_{index}"),
+        ]
+    base = assembly.standard_normal(event_size, dtype) if base is None else base
+    return assembly.flow(base, layers, name)

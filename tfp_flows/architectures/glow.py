@@ -1,0 +1,4 @@
+"""Glow."""
+__all__ = ["glow"]
+def glow(event_shape):
+    raise ValueError

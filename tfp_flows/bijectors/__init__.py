@@ -1,0 +1,40 @@
+"""Invertible maps with log-determinants; `forward` is data → base."""
+
+from tfp_flows.bijectors.act_norm import ActNorm
+from tfp_flows.bijectors.activations import (
+    LeakyReLU,
+    MonotoneSpline,
+    SmoothLeakyReLU,
+)
+from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
+from tfp_flows.bijectors.conditioning import conditional_bijectors, context_arguments
+from tfp_flows.bijectors.coupling import Coupling
+from tfp_flows.bijectors.initialization import initialize
+from tfp_flows.bijectors.linear import Linear
+from tfp_flows.bijectors.logit import Logit
+from tfp_flows.bijectors.multiscale import MultiScale
+from tfp_flows.bijectors.permutation import Permutation
+from tfp_flows.bijectors.squeeze import Squeeze
+from tfp_flows.bijectors.standardize import Standardize
+from tfp_flows.bijectors.trainable import TrainableBijector
+from tfp_flows.bijectors.whiten import Whiten
+
+__all__ = [
+    "ActNorm",
+    "Coupling",
+    "LeakyReLU",
+    "Linear",
+    "Logit",
+    "MaskedAutoregressive",
+    "MonotoneSpline",
+    "MultiScale",
+    "Permutation",
+    "SmoothLeakyReLU",
+    "Squeeze",
+    "Standardize",
+    "TrainableBijector",
+    "Whiten",
+    "conditional_bijectors",
+    "context_arguments",
+    "initialize",
+]

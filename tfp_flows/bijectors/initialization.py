@@ -1,0 +1,53 @@
+"""Setting the data-dependent parts of a flow from data, in one explicit pass."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_flows.bijectors.structure import inverted, parts
+
+__all__ = ["initialize"]
+
+tfb = tfp.bijectors
+
+
+def initialize(
+    bijector: tfb.Bijector, x: tf.Tensor, **context: Any
+) -> tf.Tensor:
+    """Calls `initialize` of every part on the data as it arrives there.
+
+    Walks through `tfb.Chain`, `tfb.Invert` and `MultiScale` from the data side, so
+    that each part is set from the output of those set before it.
+
+    Args:
+        bijector: data → base. For a flow whose bijector is base → data, pass
+            ``tfb.Invert(flow.bijector)``.
+        x: [N, event...], the data.
+        **context: nested arguments as from `context_arguments`.
+
+    Returns:
+        The image of x under the bijector as set, [N, event...].
+    """
+    return _walk(bijector, tf.convert_to_tensor(x), context, inverse=False)
+
+
+def _walk(
+    bijector: tfb.Bijector, x: tf.Tensor, context: dict[str, Any], inverse: bool
+) -> tf.Tensor:
+    if (inner := inverted(bijector)) is not None:
+        return _walk(inner, x, context, not inverse)
+    if not hasattr(bijector, "initialize") and (chain := parts(bijector)):
+        for part in reversed(chain) if inverse else chain:
+            x = _walk(part, x, context.get(part.name, {}), inverse)
+        return x
+    if hasattr(bijector, "initialize"):
+        if inverse:
+            raise ValueError(
+                f"{bijector.name} sets itself from its input, but the data reaches its "
+                "output. Wrap it in tfb.Invert, so that its forward map is data → base."
+            )
+        bijector.initialize(x, **context)
+    # A fresh tensor: TFP's cache would return what the old weights made of x.
+    x = tf.identity(x)
+    return (bijector.inverse if inverse else bijector.forward)(x, **context)

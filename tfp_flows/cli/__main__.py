@@ -1,0 +1,10 @@
+"""`python -m tfp_flows.cli` is the command `tfp-flows`."""
+
+import sys
+
+from tfp_flows.cli import main
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    sys.exit(main())

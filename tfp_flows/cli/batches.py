@@ -1,0 +1,50 @@
+"""A stream of training batches that does not depend on when a run was interrupted."""
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["training_batches"]
+
+
+def training_batches(
+    x: np.ndarray,
+    context: np.ndarray | None,
+    *,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+) -> tuple[tf.data.Dataset, int]:
+    """Returns endless batches of shuffled rows, and the number of batches an epoch.
+
+    Epoch e visits the rows in a permutation drawn from (seed, e) alone, so that a run
+    resumed at epoch e sees what an uninterrupted run sees. The rows that do not fill a
+    batch are left out of an epoch, others in each.
+
+    Args:
+        x: `[N, event...]`.
+        context: `[N, C]`, or None.
+        batch_size: Rows of a batch; at most N.
+        seed: Seed of all permutations.
+        first_epoch: Epoch of the first batch.
+
+    Returns:
+        A dataset of `(x,)` or `((x, context),)`, and the steps of an epoch.
+    """
+    batch_size = min(batch_size, len(x))
+    steps = len(x) // batch_size
+    rows = tf.constant(x) if context is None else (tf.constant(x), tf.constant(context))
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(x)), seed=tf.stack([tf.constant(seed, tf.int64), epoch])
+        )
+        order = tf.reshape(order[: steps * batch_size], [steps, batch_size])
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    def gather(indices: tf.Tensor) -> tuple:
+        batch = tf.nest.map_structure(lambda part: tf.gather(part, indices), rows)
+        return (batch,)
+
+    epochs = tf.data.Dataset.range(first_epoch, 2**31)
+    batches = epochs.flat_map(epoch_batches).map(gather, deterministic=True)
+    return batches.prefetch(2), steps

@@ -1,0 +1,138 @@
+"""A checkpoint each epoch, from which a killed run goes on to the same result."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+import keras
+
+from tfp_flows.cli.atomic import write_json
+from tfp_flows.cli.errors import RunError
+
+__all__ = ["Checkpoint", "Progress"]
+
+_STATE = "state.json"
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where training stands: the file `state.json`, which names the checkpoints.
+
+    Attributes:
+        epoch: Number of complete epochs.
+        last: File with the model and optimizer after `epoch`.
+        best: File with those of the best epoch.
+        best_loss: Best validation loss, in nats a row.
+        wait: Epochs since the best.
+        history: One record for each complete epoch.
+    """
+
+    epoch: int = 0
+    last: str = ""
+    best: str = ""
+    best_loss: float = math.inf
+    wait: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: pathlib.Path) -> "Progress | None":
+        """Returns the progress of the run in a folder; None before its first file."""
+        path = folder / _STATE
+        if not path.exists():
+            return None
+        return cls(**json.loads(path.read_text()))
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of epochs after which the best weights were reached."""
+        return self.epoch - self.wait
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Writes the state to a folder, and removes checkpoints it does not name."""
+        write_json(folder / _STATE, dataclasses.asdict(self))
+        for path in folder.glob("epoch-*.keras"):
+            if path.name not in (self.last, self.best):
+                path.unlink()
+
+    def remove(self, folder: pathlib.Path) -> None:
+        """Removes the state and all checkpoints."""
+        for path in folder.glob("epoch-*.keras"):
+            path.unlink()
+        (folder / _STATE).unlink()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves each epoch, stops when validation no longer improves or numbers fail.
+
+    Args:
+        folder: Where to write.
+        progress: Where training stands; updated at the end of each epoch.
+        patience: Epochs without improvement after which training stops.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, progress: Progress, *, patience: int
+    ) -> None:
+        super().__init__()
+        self.folder = folder
+        self.progress = progress
+        self.patience = patience
+
+    @property
+    def finished(self) -> bool:
+        """Whether patience has run out."""
+        return self.progress.wait >= self.patience
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Saves the state before the first epoch, so that there always is one."""
+        if self.progress.epoch == 0:
+            self._save()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+        """Stops at the first batch whose loss is no number."""
+        if not math.isfinite(logs["loss"]):
+            raise self._divergence("training loss")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Records the epoch and saves."""
+        loss = float(logs["val_loss"])
+        if not math.isfinite(loss):
+            raise self._divergence("validation loss")
+        progress = self.progress
+        progress.epoch = epoch + 1
+        progress.history.append(
+            {
+                "epoch": epoch + 1,
+                "loss": float(logs["loss"]),
+                "val_loss": loss,
+                "learning_rate": float(self.model.optimizer.learning_rate),
+            }
+        )
+        improved = loss < progress.best_loss
+        progress.wait = 0 if improved else progress.wait + 1
+        if improved:
+            progress.best_loss = loss
+        self._save()
+        self.model.stop_training = self.finished
+
+    def _save(self) -> None:
+        progress = self.progress
+        progress.last = f"epoch-{progress.epoch:04d}.keras"
+        if progress.wait == 0:
+            progress.best = progress.last
+        unfinished = self.folder / "unfinished.keras"
+        self.model.save(unfinished)
+        os.replace(unfinished, self.folder / progress.last)
+        progress.write(self.folder)
+
+    def _divergence(self, what: str) -> RunError:
+        rate = float(self.model.optimizer.learning_rate)
+        return RunError(
+            f"the {what} is not a number in epoch {self.progress.epoch + 1}: the last "
+            f"good weights are kept in {self.folder / self.progress.last}; start again "
+            f"with --overwrite and a smaller --learning-rate (now {rate:.3g}), or look "
+            "for extreme rows in the data"
+        )

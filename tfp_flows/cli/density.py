@@ -1,0 +1,47 @@
+"""Log-densities of many rows, a bounded number at a time."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_flows.models import FlowModel
+
+__all__ = ["event_rows", "log_density_function", "rows_at_a_time"]
+
+_NUMBERS_AT_A_TIME = 400_000
+
+
+def rows_at_a_time(num_columns: int) -> int:
+    """Returns how many rows of D numbers to evaluate at once, from 16 to 8192."""
+    return int(np.clip(_NUMBERS_AT_A_TIME // num_columns, 16, 8192))
+
+
+def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
+    """Returns `[N, D]` rows in the model's dtype and event shape, `[N, event...]`."""
+    distribution = model.distribution
+    shape = [len(values), *distribution.event_shape.as_list()]
+    return values.astype(distribution.dtype.as_numpy_dtype).reshape(shape)
+
+
+def log_density_function(
+    model: FlowModel,
+) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
+    """Returns a function of `[N, D]` values and `[N, C]` context to `[N]` nats."""
+    compiled = tf.function(model.log_prob, reduce_retracing=True)
+
+    def log_density(values: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+        size = rows_at_a_time(values.shape[1])
+        x = event_rows(model, values)
+        if context is not None:
+            context = context.astype(x.dtype)
+        parts = [
+            compiled(
+                tf.constant(x[start : start + size]),
+                None if context is None else tf.constant(context[start : start + size]),
+            ).numpy()
+            for start in range(0, len(x), size)
+        ]
+        return np.concatenate(parts).astype("float64")
+
+    return log_density

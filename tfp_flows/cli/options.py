@@ -1,0 +1,62 @@
+"""What a user asked `fit` for."""
+
+import argparse
+import dataclasses
+from typing import Literal
+
+__all__ = ["FitOptions"]
+
+# Where and how loudly to run; they do not change the model.
+_NOT_COMPARED = ("data", "out", "resume", "overwrite", "quiet")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions:
+    """Options of `tfp-flows fit`; the parser documents each."""
+
+    data: str
+    out: str
+    flow: str | None
+    epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    columns: tuple[str, ...] | None
+    context: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    validation: float
+    test: float
+    split: Literal["random", "tail"]
+    integers: Literal["refuse", "dequantize", "continuous"]
+    drop_invalid: bool
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def from_namespace(cls, namespace: argparse.Namespace) -> "FitOptions":
+        """Takes the options of this class from a parsed command line."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: getattr(namespace, name) for name in names})
+
+    def difference(self, earlier: dict) -> str | None:
+        """Names the first option that differs from an earlier run's, if any.
+
+        Args:
+            earlier: `dataclasses.asdict` of the earlier options after a trip through
+                JSON.
+        """
+        for name, value in dataclasses.asdict(self).items():
+            before = earlier.get(name)
+            now = list(value) if isinstance(value, tuple) else value
+            if name not in _NOT_COMPARED and now != before:
+                flag = name.replace("_", "-")
+                return f"--{flag} was {_text(before)} and is now {_text(now)}"
+        return None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(value) or "not given"
+    return "not given" if value is None else str(value)

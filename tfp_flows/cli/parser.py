@@ -1,0 +1,223 @@
+"""The words that `tfp-flows` understands, and their help."""
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from tfp_flows import __version__
+
+__all__ = ["FLOWS", "build_parser"]
+
+FLOWS = (
+    "autoregressive-affine",
+    "autoregressive-spline",
+    "coupling-affine",
+    "coupling-spline",
+    "glow",
+)
+
+_DATA_HELP = (
+    "a .csv, .parquet, .npy or .npz file, or the name of a built-in set "
+    "(see tfp-flows data)"
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="tfp-flows",
+        description="Fit a normalizing flow to a table or to small images.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_fit(commands)
+    _add_score(commands)
+    _add_sample(commands)
+    _add_evaluate(commands)
+    commands.add_parser("data", help="list the built-in data sets")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _add_fit(commands: argparse._SubParsersAction) -> None:
+    fit = commands.add_parser(
+        "fit", help="train a density model and write it to a folder"
+    )
+    fit.add_argument("data", metavar="DATA", help=_DATA_HELP)
+    fit.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    _add_model_options(fit.add_argument_group("model and training"))
+    _add_table_options(fit.add_argument_group("data"))
+    run = fit.add_argument_group("run")
+    run.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in DIR"
+    )
+    run.add_argument(
+        "--overwrite", action="store_true", help="replace DIR when the run succeeds"
+    )
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_model_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--flow",
+        choices=FLOWS,
+        metavar="NAME",
+        help=f"one of {', '.join(FLOWS)} (coupling-spline; for images glow)",
+    )
+    number, positive = _integer(1), _real(lambda x: x > 0, "a positive number")
+    group.add_argument("--epochs", type=number, default=100, metavar="N", help="most epochs (%(default)s)")
+    group.add_argument(
+        "--patience",
+        type=number,
+        default=15,
+        metavar="N",
+        help="stop after N epochs without a better validation likelihood "
+        "(%(default)s)",
+    )
+    group.add_argument(
+        "--batch-size", type=number, default=512, metavar="N", help="rows of a step (%(default)s)"
+    )
+    group.add_argument(
+        "--learning-rate",
+        type=positive,
+        default=1e-3,
+        metavar="X",
+        help="of Adam at the start; falls to 0 along a cosine (%(default)s)",
+    )
+    group.add_argument(
+        "--seed", type=_integer(0), default=0, metavar="S", help="of the whole run (%(default)s)"
+    )
+
+
+def _add_table_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--columns", type=_names, metavar="A,B", help="columns to model (all)"
+    )
+    group.add_argument(
+        "--context", type=_names, metavar="C,D", help="columns to condition on (none)"
+    )
+    group.add_argument(
+        "--exclude", type=_names, default=(), metavar="E,F", help="columns to leave out"
+    )
+    fraction = _real(lambda x: 0 < x < 1, "a fraction between 0 and 1")
+    for part, use in (("validation", "to stop on"), ("test", "to report on")):
+        group.add_argument(
+            f"--{part}",
+            type=fraction,
+            default=0.1,
+            metavar="X",
+            help=f"fraction of the rows {use} (%(default)s)",
+        )
+    group.add_argument(
+        "--split",
+        choices=("random", "tail"),
+        default="random",
+        help="random, or tail: hold out the last rows, for time series (%(default)s)",
+    )
+    group.add_argument(
+        "--integers",
+        choices=("refuse", "dequantize", "continuous"),
+        default="refuse",
+        help="what to do with integer-valued columns (%(default)s)",
+    )
+    _add_drop_invalid(group)
+
+
+def _add_score(commands: argparse._SubParsersAction) -> None:
+    score = commands.add_parser("score", help="write the log-density of each row")
+    _add_run_and_data(score)
+    _add_out_file(score, ".csv file to write: log_density (nats), p_value")
+    score.add_argument(
+        "--drop-invalid",
+        action="store_true",
+        help="leave the scores of rows with NaN or infinities empty",
+    )
+
+
+def _add_sample(commands: argparse._SubParsersAction) -> None:
+    sample = commands.add_parser("sample", help="draw rows from the model")
+    sample.add_argument("run", metavar="DIR", help="folder written by fit")
+    sample.add_argument(
+        "-n", type=_integer(1), required=True, metavar="N", help="number of rows"
+    )
+    sample.add_argument(
+        "--seed", type=_integer(0), default=0, metavar="S", help="same seed, same rows (0)"
+    )
+    sample.add_argument(
+        "--context-data",
+        metavar="FILE",
+        help="rows to condition on, used in turn (the held-out ones)",
+    )
+    _add_out_file(sample, ".csv, .parquet, .npy or .npz file to write")
+
+
+def _add_evaluate(commands: argparse._SubParsersAction) -> None:
+    evaluate = commands.add_parser("evaluate", help="print the likelihood of new rows")
+    _add_run_and_data(evaluate)
+    _add_drop_invalid(evaluate)
+
+
+def _add_run_and_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="DIR", help="folder written by fit")
+    command.add_argument("data", metavar="DATA", help=_DATA_HELP)
+
+
+def _add_out_file(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("--out", required=True, metavar="FILE", help=text)
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace FILE if it exists"
+    )
+
+
+def _add_drop_invalid(
+    group: argparse._ArgumentGroup | argparse.ArgumentParser,
+) -> None:
+    group.add_argument(
+        "--drop-invalid",
+        action="store_true",
+        help="leave out rows with NaN or infinities",
+    )
+
+
+def _integer(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number < 2**31:
+            raise argparse.ArgumentTypeError(
+                f"expected an integer from {least} to 2147483647, received {text!r}"
+            )
+        return number
+
+    return parse
+
+
+def _real(accept: Callable[[float], bool], what: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and accept(number)):
+            raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}")
+        return number
+
+    return parse
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(
+            f"expected column names separated by commas, received {text!r}"
+        )
+    return names

@@ -1,0 +1,30 @@
+"""Tables and small images: reading, describing, checking and splitting them."""
+
+from tfp_flows.data.builtin import BUILT_IN, load_builtin
+from tfp_flows.data.check import IntegerPolicy, check
+from tfp_flows.data.errors import DataError, missing_package
+from tfp_flows.data.inspect import Description, describe
+from tfp_flows.data.load import load, load_like
+from tfp_flows.data.read import read_table
+from tfp_flows.data.split import Split, split_rows
+from tfp_flows.data.stream import stream_rows
+from tfp_flows.data.table import Schema, Table
+
+__all__ = [
+    "BUILT_IN",
+    "DataError",
+    "Description",
+    "IntegerPolicy",
+    "Schema",
+    "Split",
+    "Table",
+    "check",
+    "describe",
+    "load",
+    "load_builtin",
+    "load_like",
+    "missing_package",
+    "read_table",
+    "split_rows",
+    "stream_rows",
+]

@@ -1,0 +1,137 @@
+"""What a table holds, in the terms a person needs before fitting a density."""
+
+import dataclasses
+
+import numpy as np
+
+from tfp_flows.data.table import Table
+
+__all__ = ["Description", "describe"]
+
+# A column is discrete-looking when it has fewer distinct values than this fraction of
+# its rows, or one value takes up more than this fraction of them.
+_DISCRETE_FRACTION = 0.05
+
+# Correlations are computed in float64: copies of a column agree to about 1e-15.
+_COPY_TOLERANCE = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Counts and names; rows with NaN or infinities are left out of all but `invalid`.
+
+    Attributes:
+        name: Name of the table.
+        num_rows: N.
+        num_columns: D.
+        context_columns: Names of the columns conditioned on.
+        image_shape: `(H, W, C)` when rows are images.
+        levels: Number of grey levels of an image.
+        dropped: Rows left out when the table was loaded.
+        invalid: Rows with NaN or infinities that are still in the table.
+        missing: Columns with NaN or infinities.
+        constant: Columns with one value.
+        duplicated: Pairs of columns that are equal up to shift and scale.
+        integers: Columns that hold only integers.
+        discrete: Columns with few distinct or often repeated values.
+    """
+
+    name: str
+    num_rows: int
+    num_columns: int
+    context_columns: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    levels: int | None = None
+    dropped: int = 0
+    invalid: int = 0
+    missing: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
+    duplicated: tuple[tuple[str, str], ...] = ()
+    integers: tuple[str, ...] = ()
+    discrete: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Returns the description as lines of a label and a value."""
+        rows = f"{self.num_rows:,}"
+        if self.dropped:
+            rows += f" ({self.dropped:,} dropped for NaN or infinities)"
+        columns = f"{self.num_columns}"
+        if self.image_shape is not None:
+            shape = " x ".join(map(str, self.image_shape))
+            columns += f" (images {shape}, {self.levels} grey levels)"
+        pairs = tuple(f"{first} = {second}" for first, second in self.duplicated)
+        lines = [("data", self.name), ("rows", rows), ("columns", columns)]
+        if self.context_columns:
+            lines.append(("context", _names(self.context_columns)))
+        if self.invalid:
+            lines.append(("invalid", f"{self.invalid:,} rows: {_names(self.missing)}"))
+        if self.image_shape is None:
+            lines += [
+                ("constant", _names(self.constant)),
+                ("duplicated", _names(pairs)),
+                ("integers", _names(self.integers)),
+                ("discrete", _names(self.discrete)),
+            ]
+        return "\n".join(f"{label:<11}{value}" for label, value in lines)
+
+
+def describe(table: Table) -> Description:
+    """Describes a table."""
+    finite = table.finite_rows()
+    values = table.values[finite]
+    description = Description(
+        name=table.name,
+        num_rows=table.num_rows,
+        num_columns=len(table.columns),
+        context_columns=table.context_columns,
+        image_shape=table.image_shape,
+        levels=table.levels,
+        dropped=table.dropped,
+        invalid=int(len(finite) - finite.sum()),
+        missing=_missing(table),
+    )
+    if table.image_shape is not None or not len(values):
+        return description
+    constant = values.min(axis=0) == values.max(axis=0)
+    return dataclasses.replace(
+        description,
+        constant=_where(table.columns, constant),
+        duplicated=_duplicated(table.columns, values, constant),
+        integers=_where(table.columns, (values == np.rint(values)).all(axis=0)),
+        discrete=_where(table.columns, [_looks_discrete(c) for c in values.T]),
+    )
+
+
+def _missing(table: Table) -> tuple[str, ...]:
+    missing = _where(table.columns, ~np.isfinite(table.values).all(axis=0))
+    if table.context is not None:
+        bad = ~np.isfinite(table.context).all(axis=0)
+        missing += _where(table.context_columns, bad)
+    return missing
+
+
+def _duplicated(
+    columns: tuple[str, ...], values: np.ndarray, constant: np.ndarray
+) -> tuple[tuple[str, str], ...]:
+    varying = np.flatnonzero(~constant)
+    if len(varying) < 2 or len(values) < 3:
+        return ()
+    with np.errstate(all="ignore"):  # Overflow is refused by name in `check`.
+        correlation = np.corrcoef(values[:, varying], rowvar=False)
+    copies = np.argwhere(np.triu(np.abs(correlation) > 1.0 - _COPY_TOLERANCE, k=1))
+    return tuple((columns[varying[i]], columns[varying[j]]) for i, j in copies)
+
+
+def _looks_discrete(column: np.ndarray) -> bool:
+    _, counts = np.unique(column, return_counts=True)
+    threshold = max(_DISCRETE_FRACTION * len(column), 1.0)
+    return len(counts) < threshold or bool(counts.max() > threshold)
+
+
+def _where(names: tuple[str, ...], mask: np.ndarray | list[bool]) -> tuple[str, ...]:
+    return tuple(name for name, chosen in zip(names, mask, strict=True) if chosen)
+
+
+def _names(names: tuple[str, ...], limit: int = 8) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more if names else "none"

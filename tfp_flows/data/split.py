@@ -1,0 +1,84 @@
+"""Splitting rows into a part to train on, one to stop on and one to report on."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from tfp_flows.data.errors import DataError
+
+__all__ = ["Split", "split_rows"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Row indices of the three disjoint parts."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_rows(
+    num_rows: int,
+    validation: float = 0.1,
+    test: float = 0.1,
+    *,
+    how: Literal["random", "tail"] = "random",
+    seed: int = 0,
+    partition: np.ndarray | None = None,
+) -> Split:
+    """Splits `num_rows` rows into train, validation and test parts.
+
+    Args:
+        num_rows: N.
+        validation: Fraction of rows to stop training on, in (0, 1).
+        test: Fraction of rows held out for the report, in (0, 1).
+        how: `random`, or `tail` for time series: train on the first rows, validate
+            on the next, test on the last.
+        seed: Seed of the random split.
+        partition: `[N]` of 0, 1, 2 where the set fixes its own split; the fractions,
+            `how` and `seed` are then not used.
+
+    Raises:
+        DataError: When a fraction is out of range or a part would be empty.
+
+    Example:
+        >>> split = split_rows(10, 0.2, 0.3, how="tail")
+        >>> split.validation, split.test
+        (array([5, 6]), array([7, 8, 9]))
+    """
+    if partition is not None:
+        split = Split(*(np.flatnonzero(partition == part) for part in range(3)))
+    else:
+        split = _by_fractions(num_rows, validation, test, how, seed)
+    for field in dataclasses.fields(split):
+        if not len(getattr(split, field.name)):
+            raise DataError(
+                f"the {field.name} part of {num_rows} rows is empty: give more rows, "
+                "or larger fractions with --validation and --test"
+            )
+    return split
+
+
+def _by_fractions(
+    num_rows: int, validation: float, test: float, how: str, seed: int
+) -> Split:
+    for name, fraction in (("validation", validation), ("test", test)):
+        if not 0.0 < fraction < 1.0:
+            raise DataError(
+                f"--{name}: expected a fraction between 0 and 1, received {fraction:g}"
+            )
+    if validation + test >= 1.0:
+        raise DataError(
+            f"--validation {validation:g} and --test {test:g} leave no rows to train "
+            "on: their sum must be below 1"
+        )
+    if how not in ("random", "tail"):
+        raise DataError(f"--split: expected random or tail, received {how!r}")
+    order = np.arange(num_rows)
+    if how == "random":
+        order = np.random.default_rng(seed).permutation(num_rows)
+    num_test = round(test * num_rows)
+    num_train = num_rows - num_test - round(validation * num_rows)
+    return Split(*np.split(order, [num_train, num_rows - num_test]))

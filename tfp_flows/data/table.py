@@ -1,0 +1,147 @@
+"""A table of numbers: rows to model, and optionally rows to condition on."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfp_flows.data.errors import DataError
+
+__all__ = ["Schema", "Table"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """What one row holds: the contract between a fitted model and new data.
+
+    Attributes:
+        columns: Names of the modeled columns, in order.
+        context_columns: Names of the columns conditioned on, in order.
+        source_columns: Every name of the source, before columns were chosen.
+        image_shape: `(H, W, C)` when a row is a flattened image.
+        levels: Number of grey levels `0, ..., levels - 1` of an image.
+    """
+
+    columns: tuple[str, ...]
+    context_columns: tuple[str, ...] = ()
+    source_columns: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    levels: int | None = None
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Schema":
+        """Builds a schema from `dataclasses.asdict` after a trip through JSON."""
+        shape = fields["image_shape"]
+        return cls(
+            columns=tuple(fields["columns"]),
+            context_columns=tuple(fields["context_columns"]),
+            source_columns=tuple(fields["source_columns"]),
+            image_shape=None if shape is None else (shape[0], shape[1], shape[2]),
+            levels=fields["levels"],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of one data set, in memory.
+
+    Attributes:
+        name: Short name, for headings.
+        values: `[N, D]` float64. Images are flattened row by row.
+        columns: The D names.
+        context: `[N, C]` float64, or None when nothing is conditioned on.
+        context_columns: The C names.
+        source_columns: Every name of the source, before columns were chosen.
+        image_shape: `(H, W, C)` when rows are images, `H * W * C = D`.
+        levels: Number of grey levels `0, ..., levels - 1` of an image.
+        partition: `[N]` of 0 (train), 1 (validation), 2 (test) where the set fixes
+            its own split.
+        dropped: Number of rows left out because they held no finite number.
+    """
+
+    name: str
+    values: np.ndarray
+    columns: tuple[str, ...]
+    context: np.ndarray | None = None
+    context_columns: tuple[str, ...] = ()
+    source_columns: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    levels: int | None = None
+    partition: np.ndarray | None = None
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        expected = (len(self.values), len(self.columns))
+        if self.values.shape != expected:
+            raise DataError(
+                f"{self.name}: expected values of shape {expected} for "
+                f"{len(self.columns)} column names, received {self.values.shape}"
+            )
+        if self.context is not None:
+            expected = (len(self.values), len(self.context_columns))
+            if self.context.shape != expected:
+                raise DataError(
+                    f"{self.name}: expected context of shape {expected}, one row for "
+                    f"each row of values, received {self.context.shape}"
+                )
+
+    @property
+    def num_rows(self) -> int:
+        """N."""
+        return len(self.values)
+
+    @property
+    def schema(self) -> Schema:
+        """What one row holds."""
+        return Schema(
+            columns=self.columns,
+            context_columns=self.context_columns,
+            source_columns=self.source_columns or self.columns,
+            image_shape=self.image_shape,
+            levels=self.levels,
+        )
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """Returns the table of the given row indices (or boolean mask)."""
+        context, partition = self.context, self.partition
+        return dataclasses.replace(
+            self,
+            values=self.values[rows],
+            context=None if context is None else context[rows],
+            partition=None if partition is None else partition[rows],
+        )
+
+    def finite_rows(self) -> np.ndarray:
+        """Returns the `[N]` mask of rows in which every number is finite."""
+        mask = np.isfinite(self.values).all(axis=1)
+        if self.context is not None:
+            mask &= np.isfinite(self.context).all(axis=1)
+        return mask
+
+    def drop_invalid(self) -> "Table":
+        """Returns the table without rows that hold NaN or an infinity."""
+        mask = self.finite_rows()
+        if mask.all():
+            return self
+        if not mask.any():
+            raise DataError(
+                f"{self.name}: every row holds NaN or an infinity: leave out the empty "
+                "columns with --exclude"
+            )
+        kept = self.take(mask)
+        dropped = self.dropped + int(len(mask) - mask.sum())
+        return dataclasses.replace(kept, dropped=dropped)
+
+    def fingerprint(self) -> str:
+        """Returns the SHA-256 of names and numbers, the same on every machine."""
+        digest = hashlib.sha256()
+        _update(digest, self.columns, self.values)
+        if self.context is not None:
+            _update(digest, self.context_columns, self.context)
+        return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", names: Sequence[str], numbers: np.ndarray) -> None:
+    digest.update("\x00".join(names).encode())
+    digest.update(np.ascontiguousarray(numbers, "<f8").data)

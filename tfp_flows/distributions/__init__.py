@@ -1,0 +1,5 @@
+"""Distributions that flows are built with."""
+
+from tfp_flows.distributions.dequantized import Dequantized
+
+__all__ = ["Dequantized"]

@@ -1,0 +1,101 @@
+"""What a flow model accepts as data, brought to one form and checked."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["check_rows", "leading_rows", "pack"]
+
+
+def pack(x: Any, y: Any, context_size: int | None) -> Any:
+    """Returns the inputs Keras passes to `call`: x, or (x, context).
+
+    A conditional model takes its context as ``(x, context)``, or in the place where
+    Keras expects a target: ``fit(x, context)``, or a `tf.data.Dataset` of
+    ``(x, context)`` or ``(x, context, sample_weight)``.
+
+    Raises:
+        ValueError: a conditional model got no context, or another model got one.
+    """
+    if isinstance(x, tf.data.Dataset):
+        return _pack_dataset(x, context_size)
+    if context_size is None:
+        if y is not None or isinstance(x, tuple | list):
+            raise ValueError(
+                "This model has no context: pass x alone. Received "
+                f"{'a second argument' if y is not None else 'a tuple'}. To condition, "
+                "build its distribution with context_size=C."
+            )
+        return x
+    if y is not None:
+        return (x, y)
+    if isinstance(x, tuple | list) and len(x) == 2:
+        return tuple(x)
+    # Generators and Keras' own data sets deliver tuples of their own.
+    if isinstance(x, np.ndarray) or tf.is_tensor(x):
+        raise ValueError(
+            f"This model conditions on {context_size} features: pass (x, context) "
+            f"with context of shape [N, {context_size}]."
+        )
+    return x
+
+
+def _pack_dataset(data: tf.data.Dataset, context_size: int | None) -> tf.data.Dataset:
+    spec = data.element_spec
+    if context_size is None or not isinstance(spec, tuple):
+        return data
+    if isinstance(spec[0], tuple) or len(spec) < 2 or spec[1] is None:
+        return data
+    return data.map(lambda x, context, *rest: ((x, context), None, *rest))
+
+
+def check_rows(
+    values: Any, shape: tuple[int | None, ...], what: str, dtype: tf.DType
+) -> None:
+    """Checks an array before training; other kinds of data pass unchecked.
+
+    Raises:
+        ValueError: wrong rank or sizes, a dtype that is no number, no rows, or a
+            value that is not finite.
+    """
+    if not isinstance(values, np.ndarray) and not tf.is_tensor(values):
+        return
+    array = np.asarray(values)
+    expected = "[N" + "".join(f", {size}" for size in shape) + "]"
+    if array.ndim != len(shape) + 1 or any(
+        size is not None and size != found
+        for size, found in zip(shape, array.shape[1:], strict=False)
+    ):
+        raise ValueError(
+            f"{what} must have shape {expected}, received {array.shape}."
+        )
+    if array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{what} must be numbers convertible to {dtype.name}, received dtype "
+            f"{array.dtype}."
+        )
+    if len(array) == 0:
+        raise ValueError(f"{what} has no rows.")
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{what} has {int((~finite).sum())} rows with NaN or infinite values, "
+            f"first row {int(np.argmin(finite))}. Remove or fill them before."
+        )
+
+
+def leading_rows(inputs: Any, limit: int) -> Any:
+    """Returns up to `limit` rows of arrays, or of a data set's first batches."""
+    if not isinstance(inputs, tf.data.Dataset):
+        return tf.nest.map_structure(lambda part: part[:limit], inputs)
+    batches, rows = [], 0
+    for element in inputs:
+        batch = element[0] if isinstance(element, tuple) else element
+        batches.append(batch)
+        rows += int(tf.shape(tf.nest.flatten(batch)[0])[0])
+        if rows >= limit:
+            break
+    if not batches:
+        raise ValueError("The data set is empty.")
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0)[:limit], *batches)

@@ -1,0 +1,228 @@
+"""TFP distributions and bijectors as plain data, and back.
+
+A TFP object is its class and its constructor's arguments, `parameters`; this module
+writes those down recursively. Variables are written as shape and dtype: their values
+travel as weights. What two parts share is written once and stays shared.
+
+Reading constructs only classes and functions of TensorFlow, TFP, Keras and this
+package, or ones registered with `keras.saving.register_keras_serializable`: a model
+file cannot name arbitrary code.
+"""
+
+import base64
+import dataclasses
+import importlib
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+__all__ = ["deserialize", "serialize"]
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+_TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
+
+
+def serialize(value: Any) -> dict[str, Any]:
+    """Returns JSON data from which `deserialize` rebuilds a distribution or bijector.
+
+    Raises:
+        TypeError: a part cannot be written down, such as a lambda; the message names
+            where it stands.
+    """
+    return {"objects": (writer := _Writer()).objects, "root": writer.write(value, "")}
+
+
+def deserialize(data: Mapping[str, Any]) -> Any:
+    """Rebuilds what `serialize` wrote, with fresh values in its variables.
+
+    Raises:
+        ValueError: a class or function is neither trusted nor registered.
+    """
+    return _Reader(data["objects"]).read(data["root"])
+
+
+class _Writer:
+    """Writes values; objects with identity go to a table, so that sharing is kept."""
+
+    def __init__(self) -> None:
+        self.objects: list[dict[str, Any]] = []
+        self._index: dict[int, int] = {}
+        # Keeps written objects alive: the identity of a dead one may be reused.
+        self._alive: list[Any] = []
+
+    def write(self, value: Any, where: str) -> Any:
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, list | tuple):
+            items = [self.write(v, f"{where}[{i}]") for i, v in enumerate(value)]
+            return {"tuple" if isinstance(value, tuple) else "list": items}
+        if isinstance(value, Mapping):
+            return {"dict": [[k, self.write(v, f"{where}.{k}")] for k, v in value.items()]}
+        if isinstance(value, tf.TensorShape):
+            return {"shape": value.as_list()}
+        if isinstance(value, tf.DType):
+            return {"dtype": value.name}
+        if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+            return {"name": _name_of(value, where)}
+        if dataclasses.is_dataclass(value):
+            return self._dataclass(value, where)
+        if isinstance(value, np.ndarray | np.generic) or _is_eager_tensor(value):
+            return _array(value)
+        return self._reference(value, where)
+
+    def _dataclass(self, value: Any, where: str) -> dict[str, Any]:
+        fields = {
+            field.name: self.write(getattr(value, field.name), f"{where}.{field.name}")
+            for field in dataclasses.fields(value)
+        }
+        return {"dataclass": _name_of(type(value), where), "fields": fields}
+
+    def _reference(self, value: Any, where: str) -> dict[str, int]:
+        if id(value) not in self._index:
+            written = self._object(value, where)
+            self._index[id(value)] = len(self.objects)
+            self._alive.append(value)
+            self.objects.append(written)
+        return {"object": self._index[id(value)]}
+
+    def _object(self, value: Any, where: str) -> dict[str, Any]:
+        if isinstance(value, tf.Variable):
+            return {
+                "variable": value.name.split(":")[0],
+                "shape": value.shape.as_list(),
+                "dtype": value.dtype.name,
+                "trainable": value.trainable,
+            }
+        if isinstance(value, keras.layers.Layer):
+            return {"keras": keras.saving.serialize_keras_object(value)}
+        if isinstance(value, tfp.util.DeferredTensor):
+            return {
+                "transformed": self.write(value.pretransformed_input, f"{where}.input"),
+                "bijector": self.write(value.transform_fn, f"{where}.transform_fn"),
+            }
+        parameters = getattr(value, "parameters", None)
+        if isinstance(value, tfd.Distribution | tfb.Bijector) and parameters is not None:
+            name = _name_of(_public_class(type(value)), where)
+            return {
+                "class": name,
+                "parameters": {
+                    key: self.write(argument, f"{where}.{key}" if where else key)
+                    for key, argument in parameters.items()
+                },
+            }
+        raise TypeError(_refusal(value, where))
+
+
+class _Reader:
+    """Rebuilds values; each object of the table once."""
+
+    def __init__(self, objects: list[dict[str, Any]]) -> None:
+        self._objects = objects
+        self._built: dict[int, Any] = {}
+
+    def read(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        if "object" in data:
+            index = data["object"]
+            if index not in self._built:
+                self._built[index] = self._object(self._objects[index])
+            return self._built[index]
+        if "list" in data:
+            return [self.read(item) for item in data["list"]]
+        if "tuple" in data:
+            return tuple(self.read(item) for item in data["tuple"])
+        if "dict" in data:
+            return {key: self.read(value) for key, value in data["dict"]}
+        if "shape" in data:
+            return tf.TensorShape(data["shape"])
+        if "dataclass" in data:
+            fields = {key: self.read(value) for key, value in data["fields"].items()}
+            return _find(data["dataclass"])(**fields)
+        if "array" in data:
+            raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
+            return raw.reshape(data["sizes"]).copy()
+        if "name" in data:
+            return _find(data["name"])
+        return tf.as_dtype(data["dtype"])
+
+    def _object(self, data: Mapping[str, Any]) -> Any:
+        if "variable" in data:
+            return tf.Variable(
+                tf.zeros(data["shape"], data["dtype"]),
+                trainable=data["trainable"],
+                name=data["variable"],
+            )
+        if "keras" in data:
+            return keras.saving.deserialize_keras_object(data["keras"])
+        if "transformed" in data:
+            variable = self.read(data["transformed"])
+            return tfp.util.DeferredTensor(variable, self.read(data["bijector"]))
+        arguments = {key: self.read(v) for key, v in data["parameters"].items()}
+        return _find(data["class"])(**arguments)
+
+
+def _is_eager_tensor(value: Any) -> bool:
+    return tf.is_tensor(value) and hasattr(value, "numpy")
+
+
+def _array(value: Any) -> dict[str, Any]:
+    array = np.ascontiguousarray(value.numpy() if tf.is_tensor(value) else value)
+    text = base64.b64encode(array.tobytes()).decode()
+    return {"array": text, "of": array.dtype.str, "sizes": list(np.shape(value))}
+
+
+def _public_class(cls: type) -> type:
+    """The exported class behind TFP's private variants, such as `_Chain`."""
+    for namespace in (tfd, tfb):
+        public = getattr(namespace, cls.__name__.lstrip("_"), None)
+        if isinstance(public, type) and (
+            issubclass(public, cls) or issubclass(cls, public)
+        ):
+            return public
+    return cls
+
+
+def _name_of(value: Any, where: str) -> str:
+    """Text by which `_find` finds a class or function again."""
+    registered = keras.saving.get_registered_name(value)
+    if keras.saving.get_registered_object(registered) is value:
+        return f"registered:{registered}"
+    name = f"{value.__module__}:{value.__qualname__}"
+    if value.__module__.split(".")[0] in _TRUSTED and "<" not in name:
+        return name
+    raise TypeError(_refusal(value, where))
+
+
+def _find(name: str) -> Any:
+    module, _, path = name.partition(":")
+    if module == "registered":
+        found = keras.saving.get_registered_object(path)
+        if found is None:
+            raise ValueError(
+                f"{path!r} is not registered. Import the module that registers it "
+                "with keras.saving.register_keras_serializable before loading."
+            )
+        return found
+    if module.split(".")[0] not in _TRUSTED:
+        raise ValueError(f"{name!r} is not part of {', '.join(_TRUSTED)}: refused.")
+    found = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _refusal(value: Any, where: str) -> str:
+    return (
+        f"Cannot save the part {where or 'distribution'!r}, {value!r} of type "
+        f"{type(value).__name__}: it has no description from which it could be rebuilt. "
+        "Use a Keras layer instead of a lambda or closure; for a class or function of "
+        "your own, register it with keras.saving.register_keras_serializable. "
+        "save_weights and export work without this."
+    )

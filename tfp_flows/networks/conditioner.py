@@ -1,0 +1,98 @@
+"""What a bijector asks of the network that computes its parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+__all__ = ["Conditioner"]
+
+
+class Conditioner(keras.layers.Layer):
+    """Base of the conditioner networks: features (and context) → parameters.
+
+    A conditioner is built when it is constructed: a bijector must be able to list
+    its weights before it has seen data. Call it as ``network(x, context)``.
+
+    Call arguments:
+        x: [batch..., inputs] (or [batch..., H, W, inputs] for images).
+        context: [..., context_size], broadcast against the batch axes of x; given
+            exactly when `context_size` is not None.
+
+    Output shape: [batch..., num_parameters, outputs].
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_sizes: Sequence[int],
+        num_parameters: int,
+        context_size: int | None,
+        activation: str,
+        seed: int | None,
+        dtype: str | None,
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if any(size < 1 for size in hidden_sizes):
+            raise ValueError(
+                f"hidden_sizes must be positive, received {tuple(hidden_sizes)}."
+            )
+        if num_parameters < 1:
+            raise ValueError(f"num_parameters must be ≥ 1, received {num_parameters}.")
+        if context_size is not None and context_size < 1:
+            raise ValueError(
+                f"context_size must be None or ≥ 1, received {context_size}."
+            )
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.num_parameters = num_parameters
+        self.context_size = context_size
+        self.activation = activation
+        self.seed = seed
+
+    def initializer(self, index: int) -> keras.initializers.Initializer:
+        """Glorot initializer of hidden layer `index`, tied to the network's seed."""
+        seed = None if self.seed is None else self.seed + index
+        return keras.initializers.GlorotUniform(seed=seed)
+
+    def with_context(self, x: tf.Tensor, context: tf.Tensor | None) -> tf.Tensor:
+        """Appends the context to the features after checking that it belongs."""
+        if self.context_size is None:
+            if context is not None:
+                raise ValueError(
+                    f"{self.name} has no context_size but received a context. "
+                    "Construct it with context_size=C to condition on C features."
+                )
+            return x
+        if context is None:
+            raise ValueError(
+                f"{self.name} conditions on {self.context_size} features: pass "
+                "context of shape [..., context_size]."
+            )
+        context = tf.cast(context, x.dtype)
+        if context.shape[-1] != self.context_size:
+            raise ValueError(
+                f"context must have {self.context_size} features in its last axis, "
+                f"received shape {tuple(context.shape)}."
+            )
+        for _ in range(self.spatial_rank):
+            context = context[..., tf.newaxis, :]
+        shape = tf.concat([tf.shape(x)[:-1], [self.context_size]], axis=0)
+        return tf.concat([x, tf.broadcast_to(context, shape)], axis=-1)
+
+    @property
+    def spatial_rank(self) -> int:
+        """Axes between batch and features: 0 for vectors, 2 for images."""
+        return 0
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        return {
+            **super().get_config(),
+            "hidden_sizes": self.hidden_sizes,
+            "num_parameters": self.num_parameters,
+            "context_size": self.context_size,
+            "activation": self.activation,
+            "seed": self.seed,
+        }

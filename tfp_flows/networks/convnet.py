@@ -1,0 +1,120 @@
+"""Convolutional network that computes an image coupling's parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfp_flows.networks.conditioner import Conditioner
+
+__all__ = ["ConvNet"]
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class ConvNet(Conditioner):
+    """Image network of 3×3, 1×1 … and 3×3 convolutions, zero at the start.
+
+    The first and the last kernel are 3×3, those between 1×1, padding "same", as in
+    Glow; the last starts at zero. A context is appended to every pixel as channels.
+
+    Args:
+        input_channels: channels of x.
+        output_channels: channels that the parameters are for.
+        hidden_sizes: channels of each hidden layer.
+        num_parameters: parameters a channel and pixel.
+        context_size: features of the context, None without one.
+        activation: Keras activation of the hidden layers.
+        seed: makes the initial weights reproducible.
+        dtype: dtype of weights and computation.
+        name: name of the layer.
+
+    Input shape: [batch..., H, W, input_channels], context [..., context_size].
+
+    Output shape: [batch..., H, W, num_parameters, output_channels].
+
+    Reference: Kingma and Dhariwal (2018), "Glow", arXiv:1807.03039, section 5.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        output_channels: int,
+        *,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_parameters: int = 1,
+        context_size: int | None = None,
+        activation: str = "relu",
+        seed: int | None = None,
+        dtype: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            hidden_sizes=hidden_sizes,
+            num_parameters=num_parameters,
+            context_size=context_size,
+            activation=activation,
+            seed=seed,
+            dtype=dtype,
+            name=name,
+            **kwargs,
+        )
+        self.input_channels = input_channels
+        self.output_channels = output_channels
+        self.hidden_layers = [
+            self._convolution(size, 3 if index == 0 else 1, index)
+            for index, size in enumerate(self.hidden_sizes)
+        ]
+        self.output_layer = keras.layers.Conv2D(
+            num_parameters * output_channels,
+            3,
+            padding="same",
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+        )
+        channels = input_channels + (context_size or 0)
+        for layer in self.hidden_layers:
+            layer.build((None, None, None, channels))
+            channels = layer.filters
+        self.output_layer.build((None, None, None, channels))
+        self.built = True
+
+    def _convolution(self, size: int, kernel: int, index: int) -> keras.layers.Conv2D:
+        return keras.layers.Conv2D(
+            size,
+            kernel,
+            padding="same",
+            activation=self.activation,
+            kernel_initializer=self.initializer(index),
+            dtype=self.dtype_policy,
+        )
+
+    @property
+    def spatial_rank(self) -> int:
+        """Two axes, height and width."""
+        return 2
+
+    def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the parameters, [batch..., H, W, parameters, channels]."""
+        shape = tf.shape(x)
+        hidden = self.with_context(x, context)
+        # Convolutions take exactly one batch axis.
+        flat = tf.concat([[-1], tf.shape(hidden)[-3:]], 0)
+        static = hidden.shape[-3:]
+        hidden = tf.ensure_shape(tf.reshape(hidden, flat), [None, *static])
+        for layer in self.hidden_layers:
+            hidden = layer(hidden)
+        output = self.output_layer(hidden)
+        return tf.reshape(
+            output,
+            tf.concat([shape[:-1], [self.num_parameters, self.output_channels]], 0),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        return {
+            **super().get_config(),
+            "input_channels": self.input_channels,
+            "output_channels": self.output_channels,
+        }

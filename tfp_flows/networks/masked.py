@@ -1,0 +1,136 @@
+"""Masked network whose parameters for feature i depend on features before i."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_flows.networks.conditioner import Conditioner
+
+__all__ = ["MaskedAutoregressiveNetwork"]
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class MaskedDense(keras.layers.Dense):
+    """Dense layer with kernel ⊙ mask; the mask is fixed.
+
+    Args:
+        mask: [inputs, outputs] of zeros and ones.
+        **kwargs: as for `keras.layers.Dense`; `units` follows from the mask.
+    """
+
+    def __init__(self, mask: Sequence[Sequence[float]], **kwargs: Any) -> None:
+        self.mask = np.asarray(mask, "float32")
+        kwargs["units"] = self.mask.shape[1]
+        super().__init__(**kwargs)
+        self.build((None, self.mask.shape[0]))
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns activation(inputs @ (kernel ⊙ mask) + bias)."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        output = tf.linalg.matmul(inputs, kernel * tf.cast(self.mask, kernel.dtype))
+        return self.activation(output + tf.convert_to_tensor(self.bias))
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        return {**super().get_config(), "mask": self.mask.tolist()}
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class MaskedAutoregressiveNetwork(Conditioner):
+    """MADE: the parameters of feature i are a function of x₁ … xᵢ₋₁ and context.
+
+    Each hidden unit has a degree m and sees features of degree ≤ m; the output for
+    feature i sees hidden units of degree < i. Degrees cycle through 0 … D − 1, where
+    degree 0 sees only the context, so that the first feature is conditioned as
+    richly as the others. The context enters every hidden unit.
+
+    Args:
+        event_size: D, the features in and out.
+        hidden_sizes: width of each hidden layer.
+        num_parameters: parameters a feature.
+        context_size: features of the context, None without one.
+        activation: Keras activation of the hidden layers.
+        seed: makes the initial weights reproducible.
+        dtype: dtype of weights and computation.
+        name: name of the layer.
+
+    Input shape: [batch..., D], context [..., context_size].
+
+    Output shape: [batch..., num_parameters, D].
+
+    Reference: Germain et al. (2015), "MADE", arXiv:1502.03509, eq. 8 to 10.
+    """
+
+    def __init__(
+        self,
+        event_size: int,
+        *,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_parameters: int = 1,
+        context_size: int | None = None,
+        activation: str = "relu",
+        seed: int | None = None,
+        dtype: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            hidden_sizes=hidden_sizes,
+            num_parameters=num_parameters,
+            context_size=context_size,
+            activation=activation,
+            seed=seed,
+            dtype=dtype,
+            name=name,
+            **kwargs,
+        )
+        self.event_size = event_size
+        masks = _masks(
+            event_size, context_size or 0, self.hidden_sizes, num_parameters
+        )
+        self.hidden_layers = [
+            MaskedDense(
+                mask,
+                activation=activation,
+                kernel_initializer=self.initializer(index),
+                dtype=self.dtype_policy,
+            )
+            for index, mask in enumerate(masks[:-1])
+        ]
+        self.output_layer = MaskedDense(
+            masks[-1], kernel_initializer="zeros", dtype=self.dtype_policy
+        )
+        self.built = True
+
+    def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the parameters, [batch..., num_parameters, D]."""
+        hidden = self.with_context(x, context)
+        for layer in self.hidden_layers:
+            hidden = layer(hidden)
+        shape = tf.concat(
+            [tf.shape(x)[:-1], [self.num_parameters, self.event_size]], 0
+        )
+        return tf.reshape(self.output_layer(hidden), shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        return {**super().get_config(), "event_size": self.event_size}
+
+
+def _masks(
+    event_size: int, context_size: int, hidden_sizes: Sequence[int], parameters: int
+) -> list[np.ndarray]:
+    """One [inputs, outputs] mask a layer, the output's parameter-major."""
+    # Features have degrees 1 … D; context has degree 0 and reaches every unit.
+    degrees = np.concatenate([np.arange(1, event_size + 1), np.zeros(context_size)])
+    masks = []
+    for size in hidden_sizes:
+        hidden_degrees = np.arange(size) % event_size
+        masks.append(degrees[:, None] <= hidden_degrees[None, :])
+        degrees = hidden_degrees
+    outputs = np.tile(np.arange(1, event_size + 1), parameters)
+    masks.append(degrees[:, None] < outputs[None, :])
+    return [mask.astype("float32") for mask in masks]

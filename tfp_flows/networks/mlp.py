@@ -1,0 +1,114 @@
+"""Multilayer perceptron that computes a coupling's parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfp_flows.networks.conditioner import Conditioner
+
+__all__ = ["MLP"]
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class MLP(Conditioner):
+    """Dense network x ↦ parameters, zero at the start.
+
+    The last layer starts at zero, so the bijector it conditions starts as the
+    identity. With no inputs (a coupling of one feature) the parameters are a learned
+    constant, or a function of the context alone.
+
+    Args:
+        input_size: features of x; may be 0.
+        output_size: features that the parameters are for.
+        hidden_sizes: width of each hidden layer.
+        num_parameters: parameters a feature.
+        context_size: features of the context, None without one.
+        activation: Keras activation of the hidden layers.
+        seed: makes the initial weights reproducible.
+        dtype: dtype of weights and computation.
+        name: name of the layer.
+
+    Input shape: [batch..., input_size], context [..., context_size].
+
+    Output shape: [batch..., num_parameters, output_size].
+
+    Example:
+        >>> network = MLP(2, 3, num_parameters=2, hidden_sizes=[8])
+        >>> tuple(network(tf.zeros([5, 2])).shape)
+        (5, 2, 3)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_parameters: int = 1,
+        context_size: int | None = None,
+        activation: str = "relu",
+        seed: int | None = None,
+        dtype: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            hidden_sizes=hidden_sizes,
+            num_parameters=num_parameters,
+            context_size=context_size,
+            activation=activation,
+            seed=seed,
+            dtype=dtype,
+            name=name,
+            **kwargs,
+        )
+        self.input_size = input_size
+        self.output_size = output_size
+        self.hidden_layers = [
+            keras.layers.Dense(
+                size,
+                activation=activation,
+                kernel_initializer=self.initializer(index),
+                dtype=self.dtype_policy,
+            )
+            for index, size in enumerate(self.hidden_sizes)
+        ]
+        self.output_layer = keras.layers.Dense(
+            num_parameters * output_size,
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+        )
+        self._build_layers()
+
+    def _build_layers(self) -> None:
+        width = self.input_size + (self.context_size or 0)
+        # A matrix with no rows cannot be initialised: such a network sees a one.
+        self._constant_input = width == 0
+        width = max(width, 1)
+        for layer in self.hidden_layers:
+            layer.build((None, width))
+            width = layer.units
+        self.output_layer.build((None, width))
+        self.built = True
+
+    def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the parameters, [batch..., num_parameters, output_size]."""
+        batch_shape = tf.shape(x)[:-1]
+        hidden = self.with_context(x, context)
+        if self._constant_input:
+            hidden = tf.ones(tf.concat([batch_shape, [1]], 0), x.dtype)
+        for layer in self.hidden_layers:
+            hidden = layer(hidden)
+        output = self.output_layer(hidden)
+        shape = tf.concat([batch_shape, [self.num_parameters, self.output_size]], 0)
+        return tf.reshape(output, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        return {
+            **super().get_config(),
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+        }

@@ -1,0 +1,218 @@
+"""The two entry points of the audit and their tables of laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow_probability as tfp
+
+from tfp_flows.testing import (
+    bijector_laws,
+    computation_laws,
+    density_laws,
+    distribution_laws,
+    tail_laws,
+)
+from tfp_flows.testing.bijector_probe import probe_bijector
+from tfp_flows.testing.distribution_probe import probe_distribution
+from tfp_flows.testing.probe import Probe
+from tfp_flows.testing.report import (
+    AuditError,
+    AuditReport,
+    run_laws,
+    validate_exemptions,
+)
+
+__all__ = [
+    "BIJECTOR_LAWS",
+    "DISTRIBUTION_LAWS",
+    "check_bijector",
+    "check_distribution",
+]
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+_COMPUTATION_LAWS = (
+    computation_laws.graph,
+    computation_laws.xla,
+    computation_laws.variables_tracked,
+    computation_laws.gradients,
+    computation_laws.weight_update,
+)
+
+BIJECTOR_LAWS = {
+    law.__name__: law
+    for law in (
+        bijector_laws.round_trip,
+        bijector_laws.forward_log_det,
+        bijector_laws.inverse_log_det,
+        bijector_laws.log_dets_cancel,
+        bijector_laws.batch_shapes,
+        bijector_laws.dtypes,
+        *_COMPUTATION_LAWS,
+        tail_laws.tail_gradients,
+    )
+}
+"""The laws of a bijector by name, in the order in which they are checked."""
+
+DISTRIBUTION_LAWS = {
+    law.__name__: law
+    for law in (
+        distribution_laws.sample_shapes,
+        distribution_laws.sample_seed,
+        distribution_laws.log_prob_shapes,
+        distribution_laws.dtypes,
+        density_laws.normalization,
+        density_laws.samples_match_density,
+        *_COMPUTATION_LAWS,
+        distribution_laws.sample_xla,
+    )
+}
+"""The laws of a distribution by name, in the order in which they are checked."""
+
+
+def check_bijector(
+    bijector: tfb.Bijector,
+    x: Any,
+    *,
+    y: Any = None,
+    event_ndims: int | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    tolerance: float | None = None,
+    tail: float = 1e4,
+    jit: bool = True,
+    exempt: Mapping[str, str] | None = None,
+    raise_on_failure: bool = True,
+) -> AuditReport:
+    """Audits a bijector: y = f(x), its inverse, log-dets, gradients and variables.
+
+    The laws are the keys of `BIJECTOR_LAWS`; each law's function says what it
+    demands. Weights are changed during `weight_update` and restored afterwards.
+
+    Args:
+      bijector: Any injective `tfb.Bijector` of one tensor.
+      x: [batch..., event...], points of its domain, floating; six to twenty rows are
+        enough. Use float64 for a sharp audit of the mathematics.
+      y: Points of its range for the inverse direction; by default `forward(x)`.
+      event_ndims: Rank of an event of x; by default the bijector's least rank, plus
+        the batch axes of its parameters.
+      kwargs: Keyword arguments of every call, such as a context. Tensors whose
+        leading axes are the batch axes of x are taken row by row.
+      tolerance: Largest relative error of values; by default 1e-8 in float64 and
+        5e-4 in float32.
+      tail: Magnitude of the points in the tails. A map that overflows there, as
+        `tfb.Exp` does, is audited with a smaller tail or exempted.
+      jit: False if the bijector is known not to compile under XLA. The object may
+        say so itself by an attribute `supports_jit = False`.
+      exempt: law → the reason why it cannot hold for this object.
+      raise_on_failure: False to return the report in any case.
+
+    Returns:
+      The report; `str(report)` is a table.
+
+    Raises:
+      AuditError: If a law fails; it lists every one of them.
+      ValueError: If an argument is wrong, an exempted law is unknown, or its reason
+        is empty.
+
+    Example:
+      >>> import tensorflow_probability as tfp
+      >>> report = check_bijector(tfp.bijectors.Scale(2.0), [[0.5], [-1.0]])
+      >>> report.passed, report["round_trip"].verdict
+      (True, 'ok')
+    """
+    exempt = validate_exemptions(exempt, BIJECTOR_LAWS)
+    probe = probe_bijector(
+        bijector,
+        x,
+        y=y,
+        event_ndims=event_ndims,
+        kwargs=kwargs,
+        tolerance=tolerance,
+        tail=tail,
+        jit=jit,
+        exempt=frozenset(exempt),
+        invariant_laws=(
+            bijector_laws.round_trip,
+            bijector_laws.forward_log_det,
+            bijector_laws.inverse_log_det,
+        ),
+    )
+    return _audit(BIJECTOR_LAWS, probe, exempt, raise_on_failure)
+
+
+def check_distribution(
+    distribution: tfd.Distribution,
+    x: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    tolerance: float | None = None,
+    num_samples: int = 10_000,
+    seed: int = 0,
+    jit: bool = True,
+    exempt: Mapping[str, str] | None = None,
+    raise_on_failure: bool = True,
+) -> AuditReport:
+    """Audits a continuous distribution: density, samples, gradients and variables.
+
+    The laws are the keys of `DISTRIBUTION_LAWS`; each law's function says what it
+    demands. Weights are changed during `weight_update` and restored afterwards.
+
+    Args:
+      distribution: Any `tfd.Distribution` of one floating tensor.
+      x: [rows..., batch..., event...], points with a density; by default samples.
+      kwargs: Keyword arguments of `log_prob` and `sample`, for example
+        `{"bijector_kwargs": {"context": c}}`. Tensors whose leading axes are those of
+        x are taken row by row; the laws of the density use the first row alone.
+      tolerance: Largest relative error of values; by default 1e-8 in float64 and
+        5e-4 in float32. The statistical laws state their own.
+      num_samples: Samples for the laws of the density.
+      seed: Seed of everything random.
+      jit: False if the distribution is known not to compile under XLA. The object
+        may say so itself by an attribute `supports_jit = False`.
+      exempt: law → the reason why it cannot hold for this object.
+      raise_on_failure: False to return the report in any case.
+
+    Returns:
+      The report; `str(report)` is a table.
+
+    Raises:
+      AuditError: If a law fails; it lists every one of them.
+      ValueError: If an argument is wrong, an exempted law is unknown, or its reason
+        is empty.
+
+    Example:
+      >>> import tensorflow_probability as tfp
+      >>> report = check_distribution(tfp.distributions.Normal(0.0, 2.0))
+      >>> report.passed, report["normalization"].verdict
+      (True, 'ok')
+    """
+    exempt = validate_exemptions(exempt, DISTRIBUTION_LAWS)
+    probe = probe_distribution(
+        distribution,
+        x,
+        kwargs=kwargs,
+        tolerance=tolerance,
+        num_samples=num_samples,
+        seed=seed,
+        jit=jit,
+        exempt=frozenset(exempt),
+        invariant_laws=(density_laws.normalization,),
+    )
+    return _audit(DISTRIBUTION_LAWS, probe, exempt, raise_on_failure)
+
+
+def _audit(
+    laws: Mapping[str, Any],
+    probe: Probe,
+    exempt: Mapping[str, str],
+    raise_on_failure: bool,
+) -> AuditReport:
+    kind, name = type(probe.subject).__name__, probe.subject.name
+    rows = f"x: {probe.x.dtype.name} {list(probe.x.shape)}"
+    report = run_laws(f"{kind} {name!r}, {rows}", laws, probe, exempt)
+    if raise_on_failure and not report.passed:
+        raise AuditError(report)
+    return report
