@@ -14,10 +14,11 @@ __all__ = ["Whiten"]
 class Whiten(TrainableBijector):
     """y = A (x − μ) with Cov[y] = I on the data it was set from; not trained.
 
-    With the data's standard deviations σ, its correlation matrix R = Q Λ Qᵀ and
-    A = Λ^(−1/2) Qᵀ diag(1/σ): the principal components of the standardised columns,
-    scaled to variance one. Inverse: x = μ + diag(σ) Q Λ^(1/2) y.
-    log|det J| = −Σᵢ (log σᵢ + ½ log λᵢ).
+    With the data's standard deviations σ and its correlation matrix R = Q Λ Qᵀ,
+    A = R^(−1/2) diag(1/σ) with the symmetric root R^(−1/2) = Q Λ^(−1/2) Qᵀ. Of all
+    whitenings this one keeps each y closest to its own column ("ZCA-cor"): what is
+    simple about single columns, such as bounds or skewness, stays simple. Inverse:
+    x = μ + diag(σ) R^(1/2) y. log|det J| = −Σᵢ (log σᵢ + ½ log λᵢ).
 
     A flow that starts here has, before its first step, the likelihood of the
     full-covariance Gaussian: the optimum of all linear flows. Strongly correlated
@@ -43,8 +44,8 @@ class Whiten(TrainableBijector):
         >>> round(float(tf.math.reduce_std(bijector.forward(x))), 4)
         1.0
 
-    Reference: Tipping and Bishop (1999), "Probabilistic Principal Component
-    Analysis", section 3.2, for the likelihood's optimum over linear maps.
+    Reference: Kessy, Lewin and Strimmer (2018), "Optimal Whitening and
+    Decorrelation", arXiv:1512.00809, section 3.4.
     """
 
     def __init__(
@@ -102,10 +103,12 @@ class Whiten(TrainableBijector):
         scaled = (rows - mean) / deviation
         eigenvalues, directions = np.linalg.eigh(scaled.T @ scaled / len(rows))
         eigenvalues = np.maximum(eigenvalues, self.min_eigenvalue)
+        root = np.sqrt(eigenvalues)
         self.mean.assign(mean)
-        self.matrix.assign((directions / np.sqrt(eigenvalues)).T / deviation)
-        self.inverse_matrix.assign(deviation[:, None] * directions * np.sqrt(eigenvalues))
-        self.log_det.assign(-np.sum(np.log(deviation) + 0.5 * np.log(eigenvalues)))
+        self.matrix.assign((directions / root) @ directions.T / deviation)
+        inverse = (directions * root) @ directions.T
+        self.inverse_matrix.assign(deviation[:, None] * inverse)
+        self.log_det.assign(-np.sum(np.log(deviation) + np.log(root)))
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         y = tf.linalg.matvec(self.matrix, x - self.mean)

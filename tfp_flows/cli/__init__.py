@@ -28,8 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0, 2 for input that cannot be used, 130 for an interruption.
     """
     namespace = build_parser().parse_args(arguments)
-    # TensorFlow's C++ start-up notices would bury the one line that counts.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         command = importlib.import_module(f"tfp_flows.cli.{namespace.command}")
         command.run(namespace)

@@ -30,7 +30,6 @@ def training_batches(
     Returns:
         A dataset of `(x,)` or `((x, context),)`, and the steps of an epoch.
     """
-    batch_size = min(batch_size, len(x))
     steps = len(x) // batch_size
     rows = tf.constant(x) if context is None else (tf.constant(x), tf.constant(context))
 
@@ -46,5 +45,5 @@ def training_batches(
         return (batch,)
 
     epochs = tf.data.Dataset.range(first_epoch, 2**31)
-    batches = epochs.flat_map(epoch_batches).map(gather, deterministic=True)
+    batches = epochs.flat_map(epoch_batches).map(gather)
     return batches.prefetch(2), steps

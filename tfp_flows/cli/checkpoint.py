@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import time
 from typing import Any
 
 import keras
@@ -28,6 +29,7 @@ class Progress:
         best_loss: Best validation loss, in nats a row.
         wait: Epochs since the best.
         history: One record for each complete epoch.
+        seconds: Time spent on the complete epochs.
     """
 
     epoch: int = 0
@@ -36,6 +38,7 @@ class Progress:
     best_loss: float = math.inf
     wait: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Progress | None":
@@ -80,6 +83,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder = folder
         self.progress = progress
         self.patience = patience
+        self._started = 0.0
 
     @property
     def finished(self) -> bool:
@@ -90,6 +94,10 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves the state before the first epoch, so that there always is one."""
         if self.progress.epoch == 0:
             self._save()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         """Stops at the first batch whose loss is no number."""
@@ -103,6 +111,7 @@ class Checkpoint(keras.callbacks.Callback):
             raise self._divergence("validation loss")
         progress = self.progress
         progress.epoch = epoch + 1
+        progress.seconds += time.monotonic() - self._started
         progress.history.append(
             {
                 "epoch": epoch + 1,
@@ -129,10 +138,9 @@ class Checkpoint(keras.callbacks.Callback):
         progress.write(self.folder)
 
     def _divergence(self, what: str) -> RunError:
-        rate = float(self.model.optimizer.learning_rate)
         return RunError(
             f"the {what} is not a number in epoch {self.progress.epoch + 1}: the last "
             f"good weights are kept in {self.folder / self.progress.last}; start again "
-            f"with --overwrite and a smaller --learning-rate (now {rate:.3g}), or look "
-            "for extreme rows in the data"
+            "with --overwrite and a smaller --learning-rate, or look for extreme rows "
+            "in the data"
         )

@@ -19,7 +19,7 @@ class FitOptions:
     flow: str | None
     epochs: int
     patience: int
-    batch_size: int
+    batch_size: int | None
     learning_rate: float
     seed: int
     columns: tuple[str, ...] | None

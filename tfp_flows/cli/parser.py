@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import NoReturn
 
-from tfp_flows import __version__
+import tfp_flows
 
 __all__ = ["FLOWS", "build_parser"]
 
@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="tfp-flows",
         description="Fit a normalizing flow to a table or to small images.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=tfp_flows.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_fit(commands)
     _add_score(commands)
@@ -72,17 +72,25 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         help=f"one of {', '.join(FLOWS)} (coupling-spline; for images glow)",
     )
     number, positive = _integer(1), _real(lambda x: x > 0, "a positive number")
-    group.add_argument("--epochs", type=number, default=100, metavar="N", help="most epochs (%(default)s)")
+    group.add_argument(
+        "--epochs",
+        type=number,
+        default=100,
+        metavar="N",
+        help="most epochs (%(default)s)",
+    )
     group.add_argument(
         "--patience",
         type=number,
         default=15,
         metavar="N",
-        help="stop after N epochs without a better validation likelihood "
-        "(%(default)s)",
+        help="stop after N epochs without a better validation likelihood (%(default)s)",
     )
     group.add_argument(
-        "--batch-size", type=number, default=512, metavar="N", help="rows of a step (%(default)s)"
+        "--batch-size",
+        type=number,
+        metavar="N",
+        help="rows of a step (512, or fewer for 20 steps an epoch)",
     )
     group.add_argument(
         "--learning-rate",
@@ -92,7 +100,11 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         help="of Adam at the start; falls to 0 along a cosine (%(default)s)",
     )
     group.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="S", help="of the whole run (%(default)s)"
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="S",
+        help="of the whole run (%(default)s)",
     )
 
 
@@ -148,7 +160,11 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
         "-n", type=_integer(1), required=True, metavar="N", help="number of rows"
     )
     sample.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="S", help="same seed, same rows (0)"
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="S",
+        help="same seed, same rows (0)",
     )
     sample.add_argument(
         "--context-data",

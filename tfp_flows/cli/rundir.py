@@ -74,6 +74,9 @@ class RunDir:
         """Refuses early what would fail, or destroy something, at the end."""
         if self.final.exists() and not self.final.is_dir():
             raise RunError(f"--out {self.final}: this is a file: choose another name")
+        if overwrite:
+            _check_replaceable(self.final)
+            _check_replaceable(self.partial)
         if resume and not self.partial.exists():
             state = "is complete" if self.final.exists() else "does not exist"
             raise RunError(
@@ -124,6 +127,15 @@ class RunDir:
         os.rename(self.final, old)
         os.rename(self.partial, self.final)
         shutil.rmtree(old)
+
+
+def _check_replaceable(folder: pathlib.Path) -> None:
+    """Refuses to replace a folder that holds something else than a run."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _RECORD).exists():
+        raise RunError(
+            f"--out {folder}: --overwrite replaces only the folder of a run, and there "
+            f"is no {_RECORD} in this one: choose another folder"
+        )
 
 
 def _check_same_run(earlier: RunRecord, now: RunRecord) -> None:

@@ -1,7 +1,7 @@
 """Tables and small images: reading, describing, checking and splitting them."""
 
 from tfp_flows.data.builtin import BUILT_IN, load_builtin
-from tfp_flows.data.check import IntegerPolicy, check
+from tfp_flows.data.check import IntegerPolicy, check, check_finite
 from tfp_flows.data.errors import DataError, missing_package
 from tfp_flows.data.inspect import Description, describe
 from tfp_flows.data.load import load, load_like
@@ -19,6 +19,7 @@ __all__ = [
     "Split",
     "Table",
     "check",
+    "check_finite",
     "describe",
     "load",
     "load_builtin",

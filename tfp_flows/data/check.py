@@ -8,7 +8,7 @@ from tfp_flows.data.errors import DataError
 from tfp_flows.data.inspect import Description, describe
 from tfp_flows.data.table import Table
 
-__all__ = ["IntegerPolicy", "check"]
+__all__ = ["IntegerPolicy", "check", "check_finite"]
 
 IntegerPolicy = Literal["refuse", "dequantize", "continuous"]
 
@@ -38,7 +38,7 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
             or row-counting columns; fewer rows than 10 x columns; columns too coarse
             for float32; integer-valued columns unless allowed.
     """
-    _check_finite(table)
+    check_finite(table)
     if table.image_shape is not None:
         return
     _check_range(table)
@@ -65,7 +65,8 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
         )
 
 
-def _check_finite(table: Table) -> None:
+def check_finite(table: Table) -> None:
+    """Raises when a row holds NaN or an infinity, naming the first."""
     mask = table.finite_rows()
     if mask.all():
         return

@@ -58,6 +58,8 @@ class Table:
         partition: `[N]` of 0 (train), 1 (validation), 2 (test) where the set fixes
             its own split.
         dropped: Number of rows left out because they held no finite number.
+        row_numbers: `[N]`, place of each row in the source, from 1; None for all rows
+            in order.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Table:
     levels: int | None = None
     partition: np.ndarray | None = None
     dropped: int = 0
+    row_numbers: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -105,11 +108,15 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """Returns the table of the given row indices (or boolean mask)."""
         context, partition = self.context, self.partition
+        numbers = self.row_numbers
+        if numbers is None:
+            numbers = np.arange(1, self.num_rows + 1)
         return dataclasses.replace(
             self,
             values=self.values[rows],
             context=None if context is None else context[rows],
             partition=None if partition is None else partition[rows],
+            row_numbers=numbers[rows],
         )
 
     def finite_rows(self) -> np.ndarray:

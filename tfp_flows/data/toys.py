@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 __all__ = [
+    "TOYS",
     "checkerboard",
     "eight_gaussians",
     "moons",

@@ -30,10 +30,10 @@ class Uniformity:
     Attributes:
         deviation: Largest distance of the empirical distribution function from the
             diagonal, Kolmogorov and Smirnov's statistic: ``[D]``.
-        deviation_band: What 95 % of right models stay below, one number.
+        deviation_band: What 95% of right models stay below, one number.
         chi_squared: ``Σ_b (n_b − n/B)² / ((n/B)·v) / (B − 1)`` over B bins, 1 on
             average for a right model: ``[D]``.
-        chi_squared_band: What 95 % of right models stay below, one number.
+        chi_squared_band: What 95% of right models stay below, one number.
     """
 
     deviation: np.ndarray
@@ -43,13 +43,11 @@ class Uniformity:
 
     @property
     def outside(self) -> np.ndarray:
-        """Which columns leave the 95 % band of the deviation: ``[D]``, bool."""
+        """Which columns leave the 95% band of the deviation: ``[D]``, bool."""
         return self.deviation > self.deviation_band
 
 
-def column_ranks(
-    data: np.ndarray, samples: np.ndarray, *, seed: int = 0
-) -> np.ndarray:
+def column_ranks(data: np.ndarray, samples: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Returns the rank of every value among the samples of its column.
 
     This looks at one column at a time: a model with right marginals and a wrong
@@ -100,8 +98,8 @@ def conditional_ranks(
             f"Expected samples of shape [samples, {data.shape[0]}, {data.shape[1]}], "
             f"received {samples.shape}. Draw the same number for each row of data."
         )
-    below = np.sum(samples < data, axis=0, dtype=np.float64)
-    equal = np.sum(samples == data, axis=0, dtype=np.float64)
+    below = np.asarray(np.sum(samples < data, axis=0), dtype=np.float64)
+    equal = np.asarray(np.sum(samples == data, axis=0), dtype=np.float64)
     return _randomized(below, equal, len(samples), seed)
 
 
@@ -112,7 +110,7 @@ def uniformity(
 
     Bands: ``1.358 / (√m + 0.12 + 0.11/√m)`` for the deviation (Stephens 1970,
     J. R. Stat. Soc. B 32) and Wilson and Hilferty's (1931) cube for the chi-squared,
-    within 1 % for 5 bins and more. M shared samples add their own noise: the
+    within 1% for 5 bins and more. M shared samples add their own noise: the
     variance grows by ``v = 1 + N/M``, and ``m = N/v`` rows count.
 
     With D columns about ``D/20`` lie outside by chance.
@@ -155,7 +153,7 @@ def uniformity(
 def rank_band(
     rows: int, *, shared_samples: int | None = None, bins: int = 20
 ) -> tuple[float, float]:
-    """Returns where 95 % of the bars of a right model's rank histogram end.
+    """Returns where 95% of the bars of a right model's rank histogram end.
 
     ``1 ± 1.96·√(v·(B − 1)/N)`` with ``v = 1 + N/M``, as a density whose mean is 1.
 

@@ -160,22 +160,23 @@ def fit_mixture(
     sizes = [k for k in sorted(set(components)) if 1 < k <= 2 * len(z) / len(shift)]
     z, search, final = _plan(z, sizes, np.random.default_rng(seed))
     options = {"reg_covar": RIDGES[0], "random_state": seed, "warm_start": True}
-    best, best_mixture = None, None
-    for size in sizes:
-        mixture = mixture_class(size, max_iter=search, **options)
-        fitted = Yardstick(*_em(mixture, z), shift, scale, context_size)
-        scored = _best_ridge(fitted, validation)
-        if best is None or scored[0] > best[0]:
-            best, best_mixture = scored, mixture
+
+    def judged(mixture: Any) -> tuple[float, Yardstick]:
+        weights, means, covariances = _em(mixture, z)
+        fitted = Yardstick(weights, means, covariances, shift, scale, context_size)
+        return _best_ridge(fitted, validation)
+
+    mixtures = [mixture_class(size, max_iter=search, **options) for size in sizes]
+    tried = [(*judged(mixture), mixture) for mixture in mixtures]
     gaussian = fit_gaussian(
         train, validation, context_size=context_size, same_units=same_units
     )
     candidates = [(gaussian.log_prob(validation).mean(), gaussian)]
-    if best is not None:
-        fitted = _em(best_mixture.set_params(max_iter=final), z)
-        refined = Yardstick(*fitted, shift, scale, context_size)
-        candidates += [best, _best_ridge(refined, validation)]
-    return max(candidates, key=lambda scored: scored[0])[1]
+    candidates += [result[:2] for result in tried]
+    if tried:
+        _, _, best = max(tried, key=lambda result: result[0])
+        candidates.append(judged(best.set_params(max_iter=final)))
+    return max(candidates, key=lambda result: result[0])[1]
 
 
 def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
@@ -286,9 +287,7 @@ def _plan(
     )
 
 
-def _best_ridge(
-    fitted: Yardstick, validation: np.ndarray
-) -> tuple[float, Yardstick]:
+def _best_ridge(fitted: Yardstick, validation: np.ndarray) -> tuple[float, Yardstick]:
     """Widens the covariances by the ridge that validation likes best."""
     candidates = (_widened(fitted, ridge) for ridge in RIDGES)
     scored = ((c.log_prob(validation).mean(), c) for c in candidates)
@@ -308,7 +307,9 @@ def _mixture_log_prob(
     """Returns ``log Σₖ wₖ N(z; μₖ, Σₖ)``, zero for rows of no columns."""
     if z.shape[1] == 0:
         return np.zeros(len(z))
-    return np.logaddexp.reduce(list(_weighted_log_probs(z, weights, means, covariances)))
+    return np.logaddexp.reduce(
+        list(_weighted_log_probs(z, weights, means, covariances))
+    )
 
 
 def _weighted_log_probs(

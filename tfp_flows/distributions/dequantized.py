@@ -88,9 +88,7 @@ class Dequantized(tfd.Distribution):
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {
-            "distribution": tfp.util.parameter_properties.BatchedComponentProperties()
-        }
+        return {"distribution": tfp.util.BatchedComponentProperties()}
 
     @property
     def distribution(self) -> tfd.Distribution:

@@ -108,6 +108,8 @@ class MaskedAutoregressiveNetwork(Conditioner):
     def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the parameters, [batch..., num_parameters, D]."""
         hidden = self.with_context(x, context)
+        # One batch axis: Keras' Dense refuses none.
+        hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
         for layer in self.hidden_layers:
             hidden = layer(hidden)
         shape = tf.concat(

@@ -99,6 +99,8 @@ class MLP(Conditioner):
         hidden = self.with_context(x, context)
         if self._constant_input:
             hidden = tf.ones(tf.concat([batch_shape, [1]], 0), x.dtype)
+        # One batch axis: Keras' Dense refuses none and is slower with more.
+        hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
         for layer in self.hidden_layers:
             hidden = layer(hidden)
         output = self.output_layer(hidden)

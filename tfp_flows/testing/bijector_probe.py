@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,6 +167,7 @@ def probe_bijector(
       The probe.
     """
     x = as_tensor(x, _default_dtype(bijector))
+    round_off = default_tolerance(x.dtype)
     ndims = _audited_event_ndims(bijector, event_ndims)
     if len(x.shape) < ndims or tf.size(x) == 0:
         raise ValueError(
@@ -186,7 +188,7 @@ def probe_bijector(
         y=image,
         y_is_given=y is not None,
         kwargs=row_kwargs,
-        tolerance=default_tolerance(x.dtype) if tolerance is None else tolerance,
+        tolerance=round_off if tolerance is None else tolerance,
         tail=tail,
         jit=jit,
         exempt=exempt,
@@ -205,13 +207,15 @@ def _audited_event_ndims(bijector: tfb.Bijector, event_ndims: int | None) -> int
     Parameters of shape [B] act on their own entries of x; seen as one event, they
     form a block-diagonal Jacobian whose log-dets add up.
     """
-    least = bijector.forward_min_event_ndims
-    if not isinstance(least, int) or not bijector._is_injective:
+    ranks = (bijector.forward_min_event_ndims, bijector.inverse_min_event_ndims)
+    single = all(isinstance(rank, Integral) for rank in ranks)
+    if not single or not bijector._is_injective:
         raise TypeError(
-            "Expected an injective bijector of one tensor. Received: "
-            f"{type(bijector).__name__} with forward_min_event_ndims={least}. "
-            "Audit the parts of a multi-part bijector one by one."
+            "Expected an injective bijector from one tensor to one tensor. Received: "
+            f"{type(bijector).__name__} with least event ranks {ranks[0]} and "
+            f"{ranks[1]}. Audit the parts of a multi-part bijector one by one."
         )
+    least = int(ranks[0])
     ndims = least if event_ndims is None else event_ndims
     if ndims < least:
         raise ValueError(

@@ -149,6 +149,7 @@ def check_distribution(
     *,
     kwargs: Mapping[str, Any] | None = None,
     tolerance: float | None = None,
+    support: tfb.Bijector | None = None,
     num_samples: int = 10_000,
     seed: int = 0,
     jit: bool = True,
@@ -168,6 +169,10 @@ def check_distribution(
         x are taken row by row; the laws of the density use the first row alone.
       tolerance: Largest relative error of values; by default 1e-8 in float64 and
         5e-4 in float32. The statistical laws state their own.
+      support: A bijector from R^D to the support; the laws of the density then work
+        in R^D. Needed where `log_prob` is not −inf or `nan` outside the support (for
+        `tfd.Exponential` give `tfb.Softplus()`) or events lie on a surface (for
+        `tfd.Dirichlet` give `tfb.IteratedSigmoidCentered()`).
       num_samples: Samples for the laws of the density.
       seed: Seed of everything random.
       jit: False if the distribution is known not to compile under XLA. The object
@@ -195,6 +200,7 @@ def check_distribution(
         x,
         kwargs=kwargs,
         tolerance=tolerance,
+        support=support,
         num_samples=num_samples,
         seed=seed,
         jit=jit,

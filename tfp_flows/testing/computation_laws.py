@@ -1,6 +1,6 @@
 """Laws of bijectors and distributions alike: tracing, compiling, variables, updates."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,8 @@ _NO_VARIABLES = "the object lists no trainable variables"
 
 def graph(probe: Probe) -> LawResult:
     """Values inside `tf.function` equal the eager ones."""
-    computation = probe.computation
-    traced = computation.traced()(computation.inputs)
-    worst, error = _worst(traced, computation.eager())
+    traced = probe.trace(probe.computation.inputs)
+    worst, error = _worst(traced, probe.computation.eager())
     failure = (
         f"Expected tf.function and eager values to agree; {worst} differs. "
         "Likely cause: a value computed in Python at trace time, or a random number."
@@ -68,7 +67,7 @@ def xla_refusal(probe: Probe) -> str:
 def variables_tracked(probe: Probe) -> LawResult:
     """`trainable_variables` lists each trainable variable that is computed with."""
     listed = {variable.ref() for variable in probe.subject.trainable_variables}
-    missing = [v for v in used_variables(probe.computation) if v.ref() not in listed]
+    missing = [v for v in used_variables(probe.trace) if v.ref() not in listed]
     failure = (
         "Expected trainable_variables to list every variable that the values use; "
         f"missing: {_names(missing)}. An optimizer would leave them untrained and a "
@@ -84,9 +83,9 @@ def gradients(probe: Probe) -> LawResult:
     variables = probe.subject.trainable_variables
     if not variables:
         return unchecked("gradients", _NO_VARIABLES)
-    computation = probe.computation
-    _, found = value_and_gradients(_loss(probe), computation.inputs, variables)
-    faults = _gradient_faults(variables, found[: len(variables)], computation)
+    _, found = value_and_gradients(_loss(probe), probe.computation.inputs, variables)
+    used = {variable.ref() for variable in used_variables(probe.trace)}
+    faults = _gradient_faults(variables, found[: len(variables)], used)
     failure = (
         f"Expected a finite gradient of {' + '.join(probe.loss_names)} for each "
         f"trainable variable; {'; '.join(faults)}. Likely cause: a value taken out of "
@@ -107,15 +106,14 @@ def weight_update(probe: Probe) -> LawResult:
     variables = [v for v in probe.subject.trainable_variables if v.dtype.is_floating]
     if not variables:
         return unchecked("weight_update", _NO_VARIABLES)
-    traced_before = probe.computation.traced()
-    before = _arrays(traced_before(probe.computation.inputs))
+    before = _arrays(probe.trace(probe.computation.inputs))
     invariants = _lawful(probe)
     with perturbed(variables):
         updated = probe.refreshed()
         inputs = updated.computation.inputs
         reference = updated.computation.traced()(inputs)
         eager, eager_error = _worst(updated.computation.eager(), reference)
-        old, old_error = _worst(traced_before(inputs), reference)
+        old, old_error = _worst(probe.trace(inputs), reference)
         broken = sorted(invariants - _lawful(updated))
         changed = _worst(before, reference)[1] > 0
     return _update_result(
@@ -166,9 +164,8 @@ def _deterministic(probe: Probe) -> Computation:
 def _gradient_faults(
     variables: Sequence[tf.Variable],
     found: Sequence[tf.Tensor | None],
-    computation: Computation,
+    used: Container[Any],
 ) -> list[str]:
-    used = {variable.ref() for variable in used_variables(computation)}
     faults = []
     for variable, gradient in zip(variables, found, strict=True):
         if gradient is None:

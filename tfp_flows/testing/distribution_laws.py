@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 _SHAPES = ((), (1,), (2, 3))
+_ROWS = 6
 
 
 def sample_shapes(probe: DistributionProbe) -> LawResult:
@@ -90,15 +91,14 @@ def dtypes(probe: DistributionProbe) -> LawResult:
 
 
 def log_prob_shapes(probe: DistributionProbe) -> LawResult:
-    """Sample shapes (), (1,) and (2, 3) give the log-densities of single rows."""
-    count = int(np.prod(_SHAPES[-1]))
-    indices = np.arange(count) % len(probe.x)
-    rows = np.stack([_log_prob(probe, indices[i : i + 1], ()) for i in range(count)])
-    errors = {"shape ()": 0.0 if rows.shape[1:] == probe.batch_shape else np.inf}
-    for shape in _SHAPES[1:]:
+    """Sample shapes (), (1,) and (2, 3) give the same values as one batch of rows."""
+    indices = np.arange(_ROWS) % len(probe.x)
+    rows = _log_prob(probe, indices, (_ROWS,))
+    errors = {f"shape ({_ROWS},)": 0 if rows.shape[1:] == probe.batch_shape else np.inf}
+    for shape in _SHAPES:
         size = int(np.prod(shape))
+        expected = rows[:size].reshape(shape + rows.shape[1:])
         found = _log_prob(probe, indices[:size], shape)
-        expected = rows[:size].reshape(*shape, *rows.shape[1:])
         errors[f"shape {shape}"] = relative_error(found, expected)
     worst = max(errors, key=lambda name: errors[name])
     failure = (

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_flows.testing.integration import Frame, fit_frame
+from tfp_flows.testing.integration import Frame, Integral, fit_frame, integrate
 from tfp_flows.testing.numerics import as_tensor, default_tolerance
 from tfp_flows.testing.probe import Probe
 from tfp_flows.testing.rows import RowKwargs, flatten_rows
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["DistributionProbe", "probe_distribution"]
 
+tfb = tfp.bijectors
 tfd = tfp.distributions
 
 # Rows of x that are drawn where the caller gives none.
 _DEFAULT_ROWS = 6
 # Rows of one evaluation of the density: bounds the memory of wide networks.
 _CHUNK = 2**15
+# Importance sampling is noisier than sampling.
+_NODES_PER_SAMPLE = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class DistributionProbe(Probe):
       kwargs: Keyword arguments of `log_prob` and `sample`.
       batch_shape: Batch shape of the distribution.
       event_shape: Event shape of the distribution.
+      support: A bijector from R^D to the support, or None for R^D.
       num_samples: Samples for the statistical laws.
       seed: Seed of everything random.
       invariant_laws: Laws that must survive a change of the weights.
@@ -49,14 +53,10 @@ class DistributionProbe(Probe):
     kwargs: RowKwargs
     batch_shape: tuple[int, ...]
     event_shape: tuple[int, ...]
+    support: tfb.Bijector | None
     num_samples: int
     seed: int
     invariant_laws: tuple[Callable[[Any], LawResult], ...]
-
-    @property
-    def size(self) -> int:
-        """Numbers in a joint event, D."""
-        return int(np.prod(self.batch_shape + self.event_shape, dtype=np.int64))
 
     @property
     def computation(self) -> Computation:
@@ -88,41 +88,63 @@ class DistributionProbe(Probe):
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """[num_samples, D], drawn under the first row's keyword arguments."""
+        """[num_samples, D], drawn under the first row's keyword arguments.
+
+        With a support these are the points of R^D that it maps to the samples.
+        """
         count = self.num_samples
         kwargs = self.kwargs.take(np.zeros(count), [count])
         drawn = self.subject.sample(count, seed=stateless_seed(self.seed), **kwargs)
-        return drawn.numpy().reshape(count, self.size).astype(np.float64)
+        drawn = self._to_support(tf.identity(drawn))
+        return drawn.numpy().reshape(count, -1).astype(np.float64)
+
+    @cached_property
+    def finite_samples(self) -> np.ndarray:
+        """[n, D], the samples without rows that are not finite."""
+        return self.samples[np.isfinite(self.samples).all(axis=1)]
 
     @cached_property
     def frame(self) -> Frame:
         """Coordinates in which the samples are standardized."""
-        return fit_frame(self.samples[np.isfinite(self.samples).all(axis=1)])
+        return fit_frame(self.finite_samples)
+
+    @cached_property
+    def integral(self) -> Integral:
+        """The density, integrated over R^D under the first row's arguments."""
+        count = _NODES_PER_SAMPLE * self.num_samples
+        points = self.finite_samples
+        return integrate(self.log_density, points, self.frame, count, self.seed)
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Joint log-density under the first row's keyword arguments.
 
         Args:
-          points: [n, D].
+          points: [n, D], as `samples`.
 
         Returns:
           [n] in float64; −inf where the distribution answers `nan`, as many do
           outside their support.
         """
-        pieces = [
-            self._log_density(points[i : i + _CHUNK])
-            for i in range(0, len(points), _CHUNK)
-        ]
-        values = np.concatenate(pieces)
-        return np.where(np.isnan(values), -np.inf, values)
+        starts = range(0, len(points), _CHUNK)
+        values = [self._log_density(points[i : i + _CHUNK]) for i in starts]
+        joined = np.concatenate(values)
+        return np.where(np.isnan(joined), -np.inf, joined)
 
     def _log_density(self, points: np.ndarray) -> np.ndarray:
         count = len(points)
-        x = tf.constant(points.reshape(count, *self.x.shape[1:]), self.x.dtype)
+        event = self._to_support(self.x[:1]).shape[1:]
+        x = tf.constant(points.reshape(count, *event), self.x.dtype)
+        log_det = np.zeros(())
+        if self.support is not None:
+            log_det = self.support.forward_log_det_jacobian(x, len(event)).numpy()
+            x = self.support.forward(tf.identity(x))
         kwargs = self.kwargs.take(np.zeros(count), [count])
-        log_prob = self.subject.log_prob(x, **kwargs).numpy().astype(np.float64)
-        full = np.broadcast_to(log_prob, (count, *self.batch_shape))
-        return full.reshape(count, -1).sum(axis=1)
+        log_prob = self.subject.log_prob(tf.identity(x), **kwargs).numpy()
+        rows = np.broadcast_to(log_prob, (count, *self.batch_shape))
+        return rows.reshape(count, -1).sum(axis=1, dtype=np.float64) + log_det
+
+    def _to_support(self, x: tf.Tensor) -> tf.Tensor:
+        return x if self.support is None else self.support.inverse(tf.identity(x))
 
 
 def stateless_seed(number: int) -> tf.Tensor:
@@ -136,6 +158,7 @@ def probe_distribution(
     *,
     kwargs: Mapping[str, Any] | None,
     tolerance: float | None,
+    support: tfb.Bijector | None,
     num_samples: int,
     seed: int,
     jit: bool,
@@ -149,6 +172,7 @@ def probe_distribution(
       x: [rows..., batch..., event...], or None to draw it.
       kwargs: Keyword arguments of `log_prob` and `sample`.
       tolerance: Largest relative error, None for the default of the dtype.
+      support: A bijector from R^D to the support, or None for R^D.
       num_samples: Samples for the statistical laws.
       seed: Seed of everything random.
       jit: Whether the distribution is expected to compile.
@@ -164,7 +188,7 @@ def probe_distribution(
             f"{type(distribution).__name__} with dtype={distribution.dtype}. Audit "
             "the parts of a joint distribution one by one."
         )
-    default_tolerance(distribution.dtype)
+    round_off = default_tolerance(distribution.dtype)
     batch_shape = tuple(distribution.batch_shape_tensor().numpy().tolist())
     event_shape = tuple(distribution.event_shape_tensor().numpy().tolist())
     if x is None:
@@ -175,12 +199,13 @@ def probe_distribution(
     return DistributionProbe(
         subject=distribution,
         x=flatten_rows(x, len(kwargs_rows)),
-        tolerance=default_tolerance(x.dtype) if tolerance is None else tolerance,
+        tolerance=round_off if tolerance is None else tolerance,
         jit=jit,
         exempt=exempt,
         kwargs=RowKwargs(kwargs, kwargs_rows),
         batch_shape=batch_shape,
         event_shape=event_shape,
+        support=support,
         num_samples=num_samples,
         seed=seed,
         invariant_laws=invariant_laws,
@@ -189,7 +214,7 @@ def probe_distribution(
 
 def _draw(
     distribution: tfd.Distribution, kwargs: Mapping[str, Any] | None, seed: int
-) -> tuple[tf.Tensor, tuple[int]]:
+) -> tuple[tf.Tensor, tuple[int, ...]]:
     """Rows of x where the caller gives none: as many as the first context has."""
     leaves = tf.nest.flatten(dict(kwargs or {}))
     ranked = [leaf for leaf in leaves if len(getattr(leaf, "shape", ())) > 0]

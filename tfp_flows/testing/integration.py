@@ -1,35 +1,38 @@
-"""Integration rules fitted to samples: ∫ f(x) dx ≈ Σᵢ exp(log_weightᵢ) f(xᵢ).
+"""Integration of a density by a rule that is fitted to samples.
 
-Up to three dimensions a product grid whose nodes spread like sinh, so that it is
-fine where the samples are and still reaches far tails; above, importance sampling
-from a multivariate t.
+Up to three dimensions adaptive cubature in coordinates z = sinh(u), which reach far
+tails; above, or where cubature does not converge, importance sampling.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import lgamma, log, pi
 
 import numpy as np
 
-__all__ = ["Frame", "Rule", "fit_frame", "grid_rule", "importance_rule"]
+from tfp_flows.testing.cubature import cubature
+from tfp_flows.testing.proposal import fit_proposal
 
-# Per dimension: nodes of an axis, and its reach in scales of the samples.
-_GRIDS = {1: (4001, 1e6), 2: (241, 1e3), 3: (65, 30.0)}
+__all__ = ["Frame", "Integral", "fit_frame", "integrate"]
+
+_MAX_CUBATURE_DIMENSIONS = 3
+_CUBATURE_ERROR = 5e-3
 # Samples are clipped at this many scales before the correlation is taken, which a
 # heavy tail would dominate.
 _CLIP = 3.0
-_T_DEGREES = 5.0
-_T_WIDENING = 1.1
+# Ratio of eigenvalues of a covariance that counts as singular.
+_FLAT = 1e-7
+# Nodes with less than this part of the average weight are left out of averages: most
+# nodes of a cubature.
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Coordinates z in which the samples have zero center and unit scale.
-
-    x = center + L z, with L lower triangular.
+    """Coordinates z in which samples have zero center and unit scale: x = c + L z.
 
     Args:
       center: [D].
-      scale: [D, D], the matrix L.
+      scale: [D, D], the lower triangular matrix L.
     """
 
     center: np.ndarray
@@ -50,21 +53,46 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Nodes and weights.
+class Integral:
+    """A density at the nodes of a rule.
 
     Args:
       z: [n, D], the nodes in the coordinates of the frame.
-      log_weight: [n], such that ∫ f dx ≈ Σᵢ exp(log_weightᵢ) f(xᵢ).
+      weights: [n], the density times the volume of each node.
       reach: The rule covers |z| ≤ reach.
-      coarse: [n], the nodes of the same rule with twice the spacing; None if the
-        nodes are random.
+      error: Standard error of the mass, or the error of the cubature.
+      method: The rule in words.
     """
 
     z: np.ndarray
-    log_weight: np.ndarray
+    weights: np.ndarray
     reach: float
-    coarse: np.ndarray | None
+    error: float
+    method: str
+
+    @property
+    def mass(self) -> float:
+        """∫ p(x) dx."""
+        return float(np.sum(self.weights))
+
+    def average(
+        self, function: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Averages under the density, normalized by its mass.
+
+        Args:
+          function: Maps z: [n, D] to [n, K], bounded by one.
+
+        Returns:
+          [K] averages and [K] standard errors.
+        """
+        share = self.weights / self.mass
+        heavy = share > _NEGLIGIBLE / len(share)
+        share, values = share[heavy], function(self.z[heavy])
+        mean = share @ values
+        if np.isfinite(self.reach):
+            return mean, np.full_like(mean, self.error)
+        return mean, np.sqrt(share**2 @ (values - mean) ** 2)
 
 
 def fit_frame(samples: np.ndarray) -> Frame:
@@ -84,45 +112,59 @@ def fit_frame(samples: np.ndarray) -> Frame:
     spread = (high - low) / 2
     if not (np.isfinite(spread).all() and (spread > 0).all()):
         raise ValueError("a coordinate of the samples is constant or not finite")
-    clipped = np.clip((samples - center) / spread, -_CLIP, _CLIP)
-    covariance = np.atleast_2d(np.cov(clipped, rowvar=False))
-    eigenvalues = np.linalg.eigvalsh(covariance)
-    if eigenvalues[0] < 1e-7 * eigenvalues[-1]:
+    scores = (samples - center) / spread
+    inner = scores[(np.abs(scores) <= _CLIP).all(axis=1)]
+    # Clipping hides a linear dependence, outliers feign one.
+    if len(inner) > center.size and _is_flat(np.cov(inner, rowvar=False)):
         raise ValueError("the samples lie in a subspace, where volume is zero")
+    covariance = np.atleast_2d(np.cov(np.clip(scores, -_CLIP, _CLIP), rowvar=False))
+    if _is_flat(covariance):
+        raise ValueError(f"{len(samples)} samples are too few for {center.size} axes")
     return Frame(center, spread[:, None] * np.linalg.cholesky(covariance))
 
 
-def grid_rule(frame: Frame) -> Rule:
-    """Trapezoid rule on a product grid in z = sinh(u), for D ≤ 3."""
-    size = len(frame.center)
-    nodes, reach = _GRIDS[size]
-    u = np.linspace(-np.arcsinh(reach), np.arcsinh(reach), nodes)
-    log_weight = np.log(u[1] - u[0]) + np.log(np.cosh(u))
-    coarse = np.arange(nodes) % 2 == 0
-    return Rule(
-        z=_product(np.sinh(u), size),
-        log_weight=_product(log_weight, size).sum(axis=1) + frame.log_volume,
-        reach=reach,
-        coarse=_product(coarse, size).all(axis=1),
+def integrate(
+    log_density: Callable[[np.ndarray], np.ndarray],
+    samples: np.ndarray,
+    frame: Frame,
+    count: int,
+    seed: int,
+) -> Integral:
+    """Integrates a density by cubature, or by importance sampling if that fails.
+
+    Args:
+      log_density: Maps x: [n, D] to [n].
+      samples: [n, D], where the density is expected to live.
+      frame: Coordinates fitted to the samples.
+      count: Nodes of importance sampling.
+      seed: Seed of importance sampling.
+
+    Returns:
+      The integral.
+    """
+
+    def density(z: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
+        return np.exp(log_weight + frame.log_volume + log_density(frame.to_x(z)))
+
+    z = frame.to_z(samples)
+    # An infinite mass is an infinite error, which the laws report.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if z.shape[1] <= _MAX_CUBATURE_DIMENSIONS:
+            rule = cubature(density, z)
+            if rule.error <= _CUBATURE_ERROR:
+                method = f"quadrature with {len(rule.nodes)} nodes"
+                return Integral(
+                    rule.nodes, rule.weights, rule.reach, rule.error, method
+                )
+        proposal = fit_proposal(z, seed)
+        nodes = proposal.sample(count, seed)
+        weights = density(nodes, -proposal.log_prob(nodes) - np.log(count))
+        error = float(np.std(weights) * np.sqrt(count))
+    return Integral(
+        nodes, weights, np.inf, error, f"importance sampling with {count} nodes"
     )
 
 
-def importance_rule(frame: Frame, count: int, seed: int) -> Rule:
-    """Random nodes from a multivariate t around the samples, weights 1 / (n q)."""
-    rng = np.random.default_rng(seed)
-    size = len(frame.center)
-    chi = rng.chisquare(_T_DEGREES, [count, 1]) / _T_DEGREES
-    t = rng.standard_normal([count, size]) / np.sqrt(chi)
-    log_q = _log_t(t) - size * np.log(_T_WIDENING) - frame.log_volume
-    return Rule(_T_WIDENING * t, -log_q - np.log(count), np.inf, None)
-
-
-def _product(axis: np.ndarray, size: int) -> np.ndarray:
-    return np.stack(np.meshgrid(*[axis] * size, indexing="ij"), -1).reshape(-1, size)
-
-
-def _log_t(t: np.ndarray) -> np.ndarray:
-    """Log-density of the standard multivariate t, without SciPy."""
-    size, nu = t.shape[1], _T_DEGREES
-    constant = lgamma((nu + size) / 2) - lgamma(nu / 2) - size / 2 * log(nu * pi)
-    return constant - (nu + size) / 2 * np.log1p(np.sum(t**2, axis=1) / nu)
+def _is_flat(covariance: np.ndarray) -> bool:
+    eigenvalues = np.linalg.eigvalsh(np.atleast_2d(covariance))
+    return bool(eigenvalues[0] < _FLAT * eigenvalues[-1])

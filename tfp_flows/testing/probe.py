@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,6 +36,11 @@ class Probe(ABC):
     @abstractmethod
     def computation(self) -> Computation:
         """Every value that the object computes at the rows."""
+
+    @cached_property
+    def trace(self) -> Any:
+        """The computation, traced under the weights at the first use."""
+        return self.computation.traced()
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfp_flows.testing.bijector_probe import BijectorProbe
 from tfp_flows.testing.report import LawResult, judge
-from tfp_flows.testing.tracing import value_and_gradients
+from tfp_flows.testing.tracing import Computation, value_and_gradients
 
 __all__ = ["tail_gradients"]
 
@@ -24,8 +24,8 @@ def tail_gradients(probe: BijectorProbe) -> LawResult:
     direction is finite and flat over the last half of the way to ± `tail`.
     """
     faults, left_out = [], 0
-    for direction in ("forward", "inverse"):
-        reachable = _reachable(probe, "inverse" if direction == "forward" else "forward")
+    for direction, opposite in (("forward", "inverse"), ("inverse", "forward")):
+        reachable = _reachable(probe, opposite)
         left_out += int(np.sum(~np.stack(reachable)))
         for point in _tail_points(probe, direction, *reachable):
             faults += _faults(probe, direction, point)
@@ -34,7 +34,8 @@ def tail_gradients(probe: BijectorProbe) -> LawResult:
         f"{', '.join(dict.fromkeys(faults))}. Likely cause: tf.where around a branch "
         "that overflows, whose gradient 0 · inf is not a number (clamp the argument "
         "before the branch and select after it), or growth that leaves the dtype: "
-        "then use a smaller tail, or exempt the law and say why."
+        "then use a smaller tail, or exempt the law and say why. For values of the "
+        "inverse: y may be out of the map's range."
     )
     remark = f"{left_out} tails are out of range" if left_out else ""
     return judge("tail_gradients", len(faults), 0, failure, remark)
@@ -43,21 +44,23 @@ def tail_gradients(probe: BijectorProbe) -> LawResult:
 def _faults(probe: BijectorProbe, direction: str, point: tf.Tensor) -> list[str]:
     variables = probe.subject.trainable_variables
     side = "x" if direction == "forward" else "y"
+    labels = [*(f"variable {v.name}" for v in variables), side]
     inputs = dict(probe.computation.inputs)
     faults = []
     for name in (direction, f"{direction}_log_det"):
-        function = probe.computation.functions[name]
-        value, gradients = value_and_gradients(
-            lambda tail, f=function: f(dict(inputs, **{side: tail})), point, variables
-        )
-        labels = [f"variable {v.name}" for v in variables] + [side]
-        if not _all_finite(value):
-            faults.append(f"value of {name}")
-        faults += [
-            f"gradient of {name} for {label}"
+        computation = probe.computation.only(name)
+
+        def at_tail(tail: tf.Tensor, of: Computation = computation) -> tf.Tensor:
+            (value,) = of.evaluate(dict(inputs, **{side: tail})).values()
+            return value
+
+        value, gradients = value_and_gradients(at_tail, point, variables)
+        found = {f"value of {name}": value}
+        found |= {
+            f"gradient of {name} for {label}": gradient
             for label, gradient in zip(labels, gradients, strict=True)
-            if gradient is not None and not _all_finite(gradient)
-        ]
+        }
+        faults += [label for label, tensor in found.items() if not _is_finite(tensor)]
     return faults
 
 
@@ -105,5 +108,5 @@ def _signs(shape: tuple[int, ...]) -> list[np.ndarray]:
     return [np.ones(shape, np.int64), -np.ones(shape, np.int64), *mixed]
 
 
-def _all_finite(tensor: tf.Tensor) -> bool:
-    return bool(np.isfinite(tensor.numpy()).all())
+def _is_finite(tensor: tf.Tensor | None) -> bool:
+    return tensor is None or bool(np.isfinite(tensor.numpy()).all())

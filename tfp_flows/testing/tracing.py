@@ -60,10 +60,9 @@ def fresh(structure: Any) -> Any:
     )
 
 
-def used_variables(computation: Computation) -> list[tf.Variable]:
-    """Trainable variables that the computation reads, found by tracing it."""
-    graph = computation.traced().graph
-    return [variable for variable in graph.variables if variable.trainable]
+def used_variables(trace: Any) -> list[tf.Variable]:
+    """Trainable variables that a traced computation reads."""
+    return [variable for variable in trace.graph.variables if variable.trainable]
 
 
 def value_and_gradients(

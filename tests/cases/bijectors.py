@@ -1,0 +1,114 @@
+"""Every exported bijector, in the variants that differ in code."""
+
+import tensorflow_probability as tfp
+
+from tests.cases.case import Case
+from tfp_flows import bijectors
+from tfp_flows.ops import Affine, RationalQuadratic
+
+tfb = tfp.bijectors
+
+F64 = {"dtype": "float64"}
+SMALL = {"hidden_sizes": (8, 8), "seed": 3, **F64}
+
+
+def two_level_multiscale(**coupling):
+    coupling = {**SMALL, **coupling}
+    first = tfb.Chain(
+        [
+            bijectors.Coupling((2, 2, 4), name="coupling_0", **coupling),
+            bijectors.Linear(4, initial="rotation", seed=1, name="mix", **F64),
+            bijectors.Squeeze((4, 4, 1), **F64),
+        ],
+        name="level_0",
+    )
+    last = bijectors.Coupling((2, 2, 2), name="coupling_1", **coupling)
+    return bijectors.MultiScale((4, 4, 1), [first, last], **F64)
+
+
+def initialized_whiten():
+    bijector = bijectors.Whiten(3, **F64)
+    bijector.initialize(
+        Case("", lambda: None).points(20) @ [[1, 2, 0], [0, 1, 0], [1, 0, 3]]
+    )
+    return bijector
+
+
+CASES = [
+    Case("ActNorm", lambda: bijectors.ActNorm(3, **F64)),
+    Case("ActNorm[image]", lambda: bijectors.ActNorm(2, **F64), (2, 2, 2)),
+    Case("Coupling[affine]", lambda: bijectors.Coupling(3, **SMALL)),
+    Case("Coupling[flip]", lambda: bijectors.Coupling(3, flip=True, **SMALL)),
+    Case(
+        "Coupling[spline]",
+        lambda: bijectors.Coupling(4, transform=RationalQuadratic(), **SMALL),
+        (4,),
+        spread=3.0,
+    ),
+    Case("Coupling[D = 1]", lambda: bijectors.Coupling(1, **SMALL), (1,)),
+    Case(
+        "Coupling[D = 1, context]",
+        lambda: bijectors.Coupling(1, context_size=2, **SMALL),
+        (1,),
+        context_size=2,
+    ),
+    Case(
+        "Coupling[context]",
+        lambda: bijectors.Coupling(3, context_size=2, **SMALL),
+        context_size=2,
+    ),
+    Case("Coupling[image]", lambda: bijectors.Coupling((3, 3, 2), **SMALL), (3, 3, 2)),
+    Case(
+        "Coupling[image, spline, context]",
+        lambda: bijectors.Coupling(
+            (2, 2, 3), transform=RationalQuadratic(4), context_size=2, **SMALL
+        ),
+        (2, 2, 3),
+        context_size=2,
+    ),
+    Case("LeakyReLU", lambda: bijectors.LeakyReLU(**F64)),
+    Case("Linear", lambda: bijectors.Linear(3, **F64)),
+    Case(
+        "Linear[rotation]",
+        lambda: bijectors.Linear(3, initial="rotation", seed=2, **F64),
+    ),
+    Case("Linear[image]", lambda: bijectors.Linear(2, **F64), (3, 3, 2)),
+    Case("Logit", lambda: bijectors.Logit(-20.0, 20.0, **F64)),
+    Case("MaskedAutoregressive", lambda: bijectors.MaskedAutoregressive(3, **SMALL)),
+    Case(
+        "MaskedAutoregressive[spline, context]",
+        lambda: bijectors.MaskedAutoregressive(
+            3, transform=RationalQuadratic(), context_size=2, **SMALL
+        ),
+        context_size=2,
+        spread=3.0,
+    ),
+    Case(
+        "MaskedAutoregressive[D = 1]",
+        lambda: bijectors.MaskedAutoregressive(1, transform=Affine(), **SMALL),
+        (1,),
+    ),
+    Case("MonotoneSpline", lambda: bijectors.MonotoneSpline(3, **F64), spread=3.0),
+    Case("MultiScale", two_level_multiscale, (4, 4, 1)),
+    Case(
+        "MultiScale[context]",
+        lambda: two_level_multiscale(context_size=2),
+        (4, 4, 1),
+        context_size=2,
+    ),
+    Case("Permutation", lambda: bijectors.Permutation(3, **F64)),
+    Case(
+        "Permutation[random]",
+        lambda: bijectors.Permutation(5, order="random", seed=4, **F64),
+        (5,),
+    ),
+    Case("SmoothLeakyReLU", lambda: bijectors.SmoothLeakyReLU(**F64), spread=5.0),
+    Case("Squeeze", lambda: bijectors.Squeeze((4, 4, 2), **F64), (4, 4, 2)),
+    Case(
+        "Standardize",
+        lambda: bijectors.Standardize(
+            3, mean=[1.0, -2.0, 0.0], standard_deviation=[0.1, 5.0, 1.0], **F64
+        ),
+    ),
+    Case("Whiten", initialized_whiten),
+]

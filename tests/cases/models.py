@@ -1,0 +1,141 @@
+"""Distributions that a model is made of: ours, stock TFP, and mixtures of both."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tests.cases.case import Case
+from tfp_flows import architectures, bijectors
+from tfp_flows.distributions import Dequantized
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+SMALL = {"hidden_sizes": (8, 8), "seed": 1}
+PAIR = (2,)
+
+
+def stock_variables():
+    """tf.Variables and a TransformedVariable in stock TFP objects."""
+    scale = tfp.util.TransformedVariable(tf.ones([2]), tfb.Softplus(), name="scale")
+    base = tfd.MultivariateNormalDiag(tf.Variable([0.5, -0.5], name="loc"), scale)
+    shift = tfb.Shift(tf.Variable([0.1, 0.2], name="shift"))
+    return tfd.TransformedDistribution(base, tfb.Chain([shift, tfb.Scale(2.0)]))
+
+
+def stock_network():
+    """A Keras network, built at its first call, inside a stock bijector."""
+    network = keras.Sequential(
+        [keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)]
+    )
+    coupling = tfb.RealNVP(1, bijector_fn=ShiftByNetwork(network))
+    base = tfd.MultivariateNormalDiag(tf.zeros([2]), tf.ones([2]))
+    return tfd.TransformedDistribution(base, tfb.Invert(coupling))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ShiftByNetwork(keras.layers.Layer):
+    """A bijector function as a Keras layer, which can be saved."""
+
+    def __init__(self, network, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+
+    def call(self, x, *args, **kwargs):
+        return tfb.Shift(self.network(x))
+
+    def get_config(self):
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network}
+
+    @classmethod
+    def from_config(cls, config):
+        network = keras.saving.deserialize_keras_object(config.pop("network"))
+        return cls(network, **config)
+
+
+def closure():
+    """A network that only the log-density's evaluation reveals."""
+    network = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
+
+    def shift_and_log_scale(x, *_, **__):
+        return tf.split(network(x), 2, axis=-1)
+
+    coupling = tfb.RealNVP(1, shift_and_log_scale_fn=shift_and_log_scale)
+    base = tfd.MultivariateNormalDiag(tf.zeros([2]), tf.ones([2]))
+    return tfd.TransformedDistribution(base, coupling)
+
+
+def mixture():
+    """A stock mixture, and a variable that stands at two places."""
+    loc = tf.Variable(np.eye(2), dtype="float32", name="loc")
+    return tfd.MixtureSameFamily(
+        tfd.Categorical(logits=tf.Variable([0.1, 0.2], name="logits")),
+        tfd.Independent(tfd.Normal(loc, tfp.util.DeferredTensor(loc, tfb.Exp())), 1),
+    )
+
+
+CASES = [
+    Case(
+        "affine",
+        lambda: architectures.coupling_flow(2, transform="affine", **SMALL),
+        PAIR,
+    ),
+    Case("spline", lambda: architectures.coupling_flow(2, **SMALL), PAIR),
+    Case("one column", lambda: architectures.coupling_flow(1, **SMALL), (1,)),
+    Case("autoregressive", lambda: architectures.autoregressive_flow(2, **SMALL), PAIR),
+    Case(
+        "conditional coupling",
+        lambda: architectures.coupling_flow(2, context_size=2, **SMALL),
+        PAIR,
+        context_size=2,
+    ),
+    Case(
+        "conditional autoregressive",
+        lambda: architectures.autoregressive_flow(2, context_size=2, **SMALL),
+        PAIR,
+        context_size=2,
+    ),
+    Case(
+        "glow",
+        lambda: architectures.glow((4, 4, 1), steps_per_level=1, **SMALL),
+        (4, 4, 1),
+    ),
+    Case(
+        "conditional glow",
+        lambda: architectures.glow(
+            (4, 4, 1), context_size=2, steps_per_level=1, **SMALL
+        ),
+        (4, 4, 1),
+        context_size=2,
+    ),
+    Case(
+        "dequantized",
+        lambda: Dequantized(architectures.coupling_flow(2, **SMALL), [1.0, 0.0]),
+        PAIR,
+    ),
+    Case(
+        "every activation",
+        lambda: tfd.TransformedDistribution(
+            tfd.MultivariateNormalDiag(tf.zeros([2]), tf.ones([2])),
+            tfb.Invert(
+                tfb.Chain(
+                    [
+                        bijectors.SmoothLeakyReLU(),
+                        bijectors.Linear(2, initial="rotation"),
+                        bijectors.LeakyReLU(),
+                        bijectors.ActNorm(2),
+                        bijectors.MonotoneSpline(2),
+                        bijectors.Permutation(2),
+                        bijectors.Standardize(2),
+                    ]
+                )
+            ),
+        ),
+        PAIR,
+    ),
+    Case("stock variables", stock_variables, PAIR),
+    Case("stock network", stock_network, PAIR),
+    Case("closure", closure, PAIR),
+    Case("mixture", mixture, PAIR),
+]

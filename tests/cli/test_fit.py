@@ -1,0 +1,177 @@
+"""`fit` on real tables: what it leaves, and that interruptions change nothing."""
+
+import csv
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Tables
+from tfp_flows import data
+from tfp_flows.cli import main
+from tfp_flows.cli.checkpoint import Checkpoint, Progress
+
+QUICK = ["--flow", "coupling-affine", "--epochs", "4", "--batch-size", "60", "--quiet"]
+
+
+def results(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return metrics, (folder / "history.csv").read_text()
+
+
+def test_run_leaves_what_it_promises(fitted):
+    folder, _ = fitted
+    names = {path.name for path in folder.iterdir()}
+    promised = {"model.keras", "saved_model", "metrics.json", "history.csv"}
+    assert promised | {"report.html", "run.json"} <= names
+    assert not {name for name in names if "epoch" in name or "state" in name}
+    assert not folder.with_name("run.partial").exists()
+    metrics, history = results(folder)
+    assert len(list(csv.DictReader(history.splitlines()))) == 2
+    assert metrics["rows"] == {"train": 240, "validation": 30, "test": 30}
+    names = [result["name"].split()[0] for result in metrics["held_out"]]
+    assert names == ["coupling-affine", "Gaussian", "mixture"]
+    assert all(np.isfinite(result["nats"]) for result in metrics["held_out"])
+
+
+def test_model_file_is_the_best_epoch(fitted):
+    folder, table = fitted
+    import keras
+
+    import tfp_flows.models  # noqa: F401
+
+    model = keras.models.load_model(folder / "model.keras")
+    rows = data.read_table(table, context=["c"])
+    split = data.split_rows(rows.num_rows)
+    validation = rows.take(split.validation)
+    log_density = model.log_prob(validation.values, validation.context)
+    metrics, _ = results(folder)
+    assert np.mean(log_density) == pytest.approx(metrics["validation_nats"], abs=1e-4)
+
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(folder / "saved_model"))
+    rows = (validation.values.astype("f"), validation.context.astype("f"))
+    np.testing.assert_allclose(served.log_prob(*rows), log_density, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(no_pages, tmp_path_factory):
+    """The words of a run, and what it leaves when it is not interrupted."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    words = ["fit", str(Tables(folder).csv()), "--out", str(folder / "run"), *QUICK]
+    assert main(words) == 0
+    return words, results(folder / "run")
+
+
+def test_interrupted_run_resumes_to_the_same_result(
+    uninterrupted, tables, tmp_path, monkeypatch, refused
+):
+    words, expected = uninterrupted
+    words = [*words, "--out", str(tmp_path / "parts")]
+    partial = tmp_path / "parts.partial"
+    on_epoch_end = Checkpoint.on_epoch_end
+
+    def interrupt(self, epoch, logs):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        on_epoch_end(self, epoch, logs)
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", interrupt)
+    message = refused(*words, code=130)
+    assert "after epoch 2 of 4" in message
+    assert "--resume" in message
+    assert Progress.read(partial).last == "epoch-0002.keras"
+    monkeypatch.undo()
+
+    assert "--resume to go on" in refused(*words)
+    assert "--seed was 0 and is now 1" in refused(*words, "--resume", "--seed", "1")
+    changed = ["fit", str(tables.csv(seed=1)), *words[2:], "--resume"]
+    assert "have changed" in refused(*changed)
+
+    assert main([*words, "--resume"]) == 0
+    assert results(tmp_path / "parts") == expected
+    assert not partial.exists()
+
+
+def test_killed_after_training_resumes_with_the_report(
+    uninterrupted, tmp_path, monkeypatch
+):
+    words, expected = uninterrupted
+    words = [*words, "--out", str(tmp_path / "parts")]
+    monkeypatch.setattr("tfp_flows.cli.outcome._export", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(words)
+    monkeypatch.undo()
+    assert main([*words, "--resume"]) == 0
+    assert results(tmp_path / "parts") == expected
+
+
+def test_killed_process_resumes_to_the_same_result(uninterrupted, tmp_path):
+    words, expected = uninterrupted
+    code = (
+        "import sys\n"
+        "from tests.cli.conftest import shrink_flows\n"
+        "from tfp_flows.cli import main\n"
+        "shrink_flows()\n"
+        "sys.exit(main())"
+    )
+    words = [*words, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, *words]
+    root = pathlib.Path(__file__).parents[2]
+    process = subprocess.Popen(command, cwd=root)
+    folder = tmp_path / "run.partial"
+    while process.poll() is None:
+        progress = Progress.read(folder)
+        if progress is not None and progress.epoch >= 2:
+            process.kill()
+            break
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL
+    assert 2 <= Progress.read(folder).epoch < 4
+    subprocess.run([*command, "--resume"], cwd=root, check=True)
+    assert results(tmp_path / "run") == expected
+
+
+def test_divergence_keeps_the_last_good_weights(no_pages, tables, tmp_path, refused):
+    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
+    message = refused(*words, "--learning-rate", "1e30")
+    assert "is not a number in epoch 1" in message
+    assert "smaller --learning-rate" in message
+    kept = tmp_path / "run.partial" / "epoch-0000.keras"
+    assert str(kept) in message
+    import keras
+
+    import tfp_flows.models  # noqa: F401
+
+    model = keras.models.load_model(kept)
+    assert np.isfinite(model.log_prob(np.zeros([1, 3]))).all()
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_keeps_the_best_epoch(no_pages, tables, tmp_path):
+    words = ["fit", str(tables.csv()), "--out", str(tmp_path / "run"), *QUICK]
+    steep = ["--learning-rate", "0.3", "--patience", "2", "--epochs", "60"]
+    assert main([*words, *steep]) == 0
+    metrics, history = results(tmp_path / "run")
+    losses = [float(row["val_loss"]) for row in csv.DictReader(history.splitlines())]
+    assert len(losses) == metrics["epochs"] < 60
+    assert np.argmin(losses) + 1 == metrics["best_epoch"] == len(losses) - 2
+
+
+def test_integer_columns_are_dequantized(no_pages, tables, tmp_path):
+    counts = np.random.default_rng(1).poisson(5.0, 300)
+    table = str(tables.csv(b=counts))
+    words = ["fit", table, "--out", str(tmp_path / "run"), *QUICK]
+    assert main([*words, "--integers", "dequantize"]) == 0
+    drawn = tmp_path / "drawn.csv"
+    words = f"sample {tmp_path}/run -n 50 --out {drawn}".split()
+    assert main(words) == 0
+    rows = np.loadtxt(drawn, delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(rows[:, 1], np.rint(rows[:, 1]))
+    assert (rows[:, 0] != np.rint(rows[:, 0])).all()

@@ -1,0 +1,147 @@
+"""`score`, `sample` and `evaluate` of one fitted, conditional model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfp_flows import data
+from tfp_flows.cli import main
+
+
+def run(*words):
+    assert main([str(word) for word in words]) == 0
+
+
+def read(path):
+    return np.genfromtxt(path, delimiter=",", skip_header=1)
+
+
+def test_scores_are_the_held_out_likelihoods(fitted, tmp_path):
+    folder, table = fitted
+    run("score", folder, table, "--out", tmp_path / "s.csv")
+    scores = read(tmp_path / "s.csv")
+    assert scores.shape == (300, 2)
+    test = data.split_rows(300).test
+    metrics = json.loads((folder / "metrics.json").read_text())
+    expected = metrics["held_out"][0]["nats"]
+    assert scores[test, 0].mean() == pytest.approx(expected, abs=1e-5)
+    # Held-out rows compared with themselves have all ranks from 2 to n + 1.
+    np.testing.assert_allclose(np.sort(scores[test, 1]) * 31, np.arange(2, 32), 1e-5)
+    order = np.argsort(scores[:, 0])
+    assert (np.diff(scores[order, 1]) >= 0).all()
+
+
+def test_outlier_has_the_smallest_p_value(fitted, tables, tmp_path):
+    folder, _ = fitted
+    table = tables.csv(rows=5, a=[0, 0, 50, 0, 0], b=0.0)
+    run("score", folder, table, "--out", tmp_path / "s.csv")
+    scores = read(tmp_path / "s.csv")
+    assert scores[2, 1] == pytest.approx(1 / 31, rel=1e-5)
+    assert (scores[[0, 1, 3, 4], 1] > 0.1).all()
+
+
+def test_scores_do_not_depend_on_format_or_column_order(fitted, tmp_path):
+    folder, table = fitted
+    rows = read(table)
+    np.save(tmp_path / "t.npy", rows)
+    np.savez(tmp_path / "t.npz", x=rows[:, :2], context=rows[:, 2])
+    np.savetxt(
+        tmp_path / "t.csv",
+        np.column_stack([rows[:, 2], rows[:, 0], rows[:, 0], rows[:, 1]]),
+        fmt="%.17g",
+        header="c,unused,a,b",
+        delimiter=",",
+        comments="",
+    )
+    run("score", folder, table, "--out", tmp_path / "expected.csv")
+    for ending in ("csv", "npy", "npz"):
+        out = tmp_path / f"{ending}-scores.csv"
+        run("score", folder, tmp_path / f"t.{ending}", "--out", out)
+        assert out.read_text() == (tmp_path / "expected.csv").read_text()
+
+
+def test_invalid_rows_are_refused_or_left_empty(fitted, tables, tmp_path, refused):
+    folder, _ = fitted
+    bad = tables.csv(rows=30, b=np.where(np.arange(30) == 4, np.nan, 0.0))
+    out = tmp_path / "s.csv"
+    assert "row 5 holds NaN" in refused("score", folder, bad, "--out", out)
+    assert "row 5, column 'b'" in refused("evaluate", folder, bad)
+    assert not out.exists()
+    run("score", folder, bad, "--out", out, "--drop-invalid")
+    scores = read(out)
+    assert np.isnan(scores[4]).all()
+    assert np.isfinite(np.delete(scores, 4, axis=0)).all()
+
+
+def test_error_far_into_the_data_leaves_no_file(fitted, tables, tmp_path, refused):
+    folder, _ = fitted
+    table = tables.csv(rows=20_000)
+    with table.open("a") as lines:
+        lines.write("1,2,oops\n")
+    before = set(tmp_path.iterdir())
+    message = refused("score", folder, table, "--out", tmp_path / "s.csv")
+    assert "'c' is not numeric (row 20001: 'oops')" in message
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_wrong_width_names_and_type_are_refused(fitted, tables, tmp_path, refused):
+    folder, _ = fitted
+    out = tmp_path / "s.csv"
+    np.save(tmp_path / "wide.npy", np.zeros([5, 4]))
+    message = refused("score", folder, tmp_path / "wide.npy", "--out", out)
+    assert "expected 3 columns (a, b, c), received 4" in message
+    np.save(tmp_path / "text.npy", np.array([["a", "b", "c"]]))
+    message = refused("score", folder, tmp_path / "text.npy", "--out", out)
+    assert "dtype <U1" in message
+    other = tables.csv(header="a,b,d")
+    message = refused("evaluate", folder, other)
+    assert "but c is not among its 3 (a, b, d)" in message
+
+
+def test_output_is_checked_first(fitted, tmp_path, refused):
+    folder, table = fitted
+    taken = tmp_path / "taken.csv"
+    taken.write_text("mine")
+    assert "--overwrite" in refused("score", folder, table, "--out", taken)
+    assert taken.read_text() == "mine"
+    assert "ending in .csv" in refused("score", folder, table, "--out", "s.txt")
+    absent = tmp_path / "absent" / "s.csv"
+    assert "make it first" in refused("sample", folder, "-n", "3", "--out", absent)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "npy", "npz"])
+def test_samples_come_back_in_every_format(fitted, tmp_path, ending):
+    folder, _ = fitted
+    out, again = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
+    run("sample", folder, "-n", "70", "--seed", "5", "--out", out)
+    run("sample", folder, "-n", "70", "--seed", "5", "--out", again)
+    schema = data.Schema(("a", "b"), ("c",), ("a", "b", "c"))
+    first, second = (data.load_like(path, schema) for path in (out, again))
+    assert first.values.shape == (70, 2)
+    np.testing.assert_array_equal(first.values, second.values)
+    # The 30 held-out contexts take turns.
+    np.testing.assert_array_equal(first.context[:30], first.context[30:60])
+    other = tmp_path / f"three.{ending}"
+    run("sample", folder, "-n", "70", "--seed", "6", "--out", other)
+    assert (data.load_like(other, schema).values != first.values).all()
+
+
+def test_samples_follow_the_given_context(fitted, tables, tmp_path, refused):
+    folder, _ = fitted
+    given = tmp_path / "given.csv"
+    given.write_text("c\n0.5\n-1.5\n")
+    out = tmp_path / "s.csv"
+    run("sample", folder, "-n", "5", "--out", out, "--context-data", given)
+    np.testing.assert_allclose(read(out)[:, 2], [0.5, -1.5, 0.5, -1.5, 0.5])
+    given.write_text("d\n0.5\n")
+    words = ["sample", folder, "-n", "5", "--out", out, "--overwrite"]
+    assert "c is not among" in refused(*words, "--context-data", given)
+
+
+def test_evaluate_prints_the_table(fitted, capsys):
+    folder, table = fitted
+    run("evaluate", folder, table)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4].startswith("table (300 rows)")
+    assert [line.split()[0] for line in lines[-3:]] == ["flow", "Gaussian", "mixture"]

@@ -1,0 +1,172 @@
+"""Input that cannot be used ends in one line, before training, without a trace."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfp_flows.cli.rundir import RunDir, RunRecord
+from tfp_flows.data import Schema
+
+
+def fit_refused(refused, table, tmp_path, *words):
+    """Expects a refusal that leaves no folder behind, and returns its line."""
+    before = set(tmp_path.iterdir())
+    message = refused("fit", table, "--out", tmp_path / "run", *words)
+    assert set(tmp_path.iterdir()) == before
+    return message
+
+
+CASES = {
+    "missing cell": ({"b": np.where(np.arange(300) == 9, np.nan, 0.1)}, [], "drop-inv"),
+    "infinity": ({"b": np.where(np.arange(300) == 9, np.inf, 0.1)}, [], "row 10"),
+    "constant": ({"b": 4.0}, [], "--exclude b"),
+    "integers": ({"b": np.arange(300) % 7}, [], "--integers dequantize"),
+    "counter": ({"a": np.arange(300)}, [], "counts the rows"),
+    "few rows": ({"rows": 25}, [], "at least 30 rows"),
+    "unknown column": ({}, ["--columns", "a,z"], "'z', which is not there"),
+    "overlap": ({}, ["--columns", "a,b", "--context", "b"], "both --columns and"),
+    "glow on a table": ({}, ["--flow", "glow"], "expected images"),
+    "no rows to train on": ({}, ["--validation", ".5", "--test", ".5"], "below 1"),
+    "one row to report on": ({}, ["--test", "0.003"], "larger --test"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_unusable_table(refused, tables, tmp_path, name):
+    fields, words, message = CASES[name]
+    assert message in fit_refused(refused, tables.csv(**fields), tmp_path, *words)
+
+
+def test_copied_column(refused, tables, tmp_path):
+    path = tables.csv(header="a,b,c,d")
+    rows = np.loadtxt(path, delimiter=",", skiprows=1)
+    rows[:, 3] = 2.0 * rows[:, 0] - 1.0
+    np.save(tmp_path / "t.npy", rows)
+    message = fit_refused(refused, tmp_path / "t.npy", tmp_path)
+    assert "'x3' repeats 'x0'" in message
+    assert "--exclude x3" in message
+
+
+def test_column_constant_in_the_training_rows(refused, tables, tmp_path):
+    late = np.where(
+        np.arange(300) < 280, 0.0, np.random.default_rng(1).normal(size=300)
+    )
+    path = tables.csv(b=late)
+    message = fit_refused(refused, path, tmp_path, "--split", "tail")
+    assert "one value in all 240 training rows" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("", "is empty"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1.5,u\n", "not numeric"),
+        ('a,b\n1.5,2\n"1.5,', "EOF"),
+    ],
+)
+def test_unreadable_file(refused, tmp_path, content, message):
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_text(content)
+    assert message in fit_refused(refused, path, tmp_path)
+
+
+def test_unknown_name_and_ending(refused, tmp_path):
+    assert "digits" in fit_refused(refused, "digit", tmp_path)
+    assert ".parquet" in fit_refused(refused, "t.txt", tmp_path)
+
+
+def test_unwritable_folder(refused, tables, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    table = tables.csv()
+    message = refused("fit", table, "--out", file / "run")
+    assert "choose another folder" in message
+    message = refused("fit", table, "--out", file)
+    assert "this is a file" in message
+
+
+def test_missing_package_is_named_before_training(
+    refused, tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    message = fit_refused(refused, tables.csv(), tmp_path)
+    assert 'pip install "tfp_flows[cli]"' in message
+
+
+def test_nothing_heavy_is_loaded_before_the_data_are_checked(tables, tmp_path):
+    code = (
+        "import sys\n"
+        "from tfp_flows.cli import main\n"
+        f"code = main(['fit', {str(tables.csv(b=1.0))!r}, '--out', 'x'])\n"
+        "sys.exit(0 if code == 2 and 'tensorflow' not in sys.modules else 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path)
+    assert done.returncode == 0
+
+
+class TestRunFolder:
+    """What may be in the place of DIR."""
+
+    record = RunRecord("0", {}, Schema(columns=("a",)), "")
+
+    def test_complete_run_is_not_overwritten(self, refused, tables, tmp_path):
+        (tmp_path / "run").mkdir()
+        self.record.write(tmp_path / "run")
+        assert "--overwrite" in fit_refused(refused, tables.csv(), tmp_path)
+
+    def test_other_folder_is_never_replaced(self, refused, tables, tmp_path):
+        precious = tmp_path / "run" / "thesis.tex"
+        precious.parent.mkdir()
+        precious.write_text("years of work")
+        message = fit_refused(refused, tables.csv(), tmp_path, "--overwrite")
+        assert "replaces only the folder of a run" in message
+        assert precious.read_text() == "years of work"
+
+    def test_interrupted_run_is_mentioned(self, refused, tables, tmp_path):
+        (tmp_path / "run.partial").mkdir()
+        self.record.write(tmp_path / "run.partial")
+        message = fit_refused(refused, tables.csv(), tmp_path)
+        assert "--resume" in message
+        assert "--overwrite" in message
+
+    def test_nothing_to_resume(self, refused, tables, tmp_path):
+        message = fit_refused(refused, tables.csv(), tmp_path, "--resume")
+        assert "leave out --resume" in message
+
+    def test_old_run_goes_only_when_the_new_one_is_complete(self, tmp_path):
+        place = RunDir(tmp_path / "run")
+        place.final.mkdir()
+        (place.final / "old").write_text("")
+        self.record.write(place.final)
+        place.check(resume=False, overwrite=True)
+        partial = place.open(self.record, resume=False)
+        (partial / "new").write_text("")
+        assert (place.final / "old").exists()
+        place.finish()
+        assert {path.name for path in place.final.iterdir()} == {"run.json", "new"}
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+class TestFittedFolder:
+    """What `score`, `sample` and `evaluate` are given as DIR."""
+
+    @pytest.mark.parametrize("command", ["score", "evaluate", "sample"])
+    def test_no_run(self, refused, tmp_path, command):
+        words = {
+            "score": ["moons", "--out", tmp_path / "s.csv"],
+            "evaluate": ["moons"],
+            "sample": ["-n", "3", "--out", tmp_path / "s.csv"],
+        }[command]
+        assert "there is no run here" in refused(command, tmp_path / "x", *words)
+        (tmp_path / "x.partial").mkdir()
+        message = refused(command, tmp_path / "x", *words)
+        assert "not complete: repeat its command with --resume" in message
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "run.json").write_text('{"version": "0"')
+        assert "not the record of a run" in refused(command, tmp_path / "x", *words)
+        assert not (tmp_path / "s.csv").exists()

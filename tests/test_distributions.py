@@ -1,0 +1,75 @@
+"""Universal laws over the tables of distributions and architectures."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.cases.architectures import CASES as ARCHITECTURES
+from tests.cases.case import parametrize
+from tests.cases.distributions import CASES as DISTRIBUTIONS
+from tests.randomness import perturb
+from tfp_flows import bijectors
+from tfp_flows.testing import check_distribution
+
+
+def context_kwargs(case, distribution, rows=6):
+    context = case.context(rows)
+    if context is None:
+        return {}
+    arguments = bijectors.context_arguments(distribution.bijector, tf.constant(context))
+    return {"bijector_kwargs": arguments}
+
+
+@pytest.mark.parametrize(**parametrize(ARCHITECTURES))
+def test_architecture_passes_the_public_audit(case):
+    distribution = case.make()
+    # Enough to leave the start, little enough for quadrature on a box.
+    perturb(distribution, scale=0.05)
+    check_distribution(
+        distribution,
+        case.points(),
+        kwargs=context_kwargs(case, distribution),
+        exempt=case.exempt,
+    )
+
+
+@pytest.mark.parametrize(**parametrize(ARCHITECTURES))
+def test_architecture_starts_as_its_base_up_to_a_linear_map(case):
+    """Every conditioner ends at zero: log|det J| is the same everywhere."""
+    distribution = case.make()
+    kwargs = context_kwargs(case, distribution).get("bijector_kwargs", {})
+    log_det = distribution.bijector.inverse_log_det_jacobian(
+        tf.constant(case.points()), len(case.event_shape), **kwargs
+    )
+    assert np.ptp(np.broadcast_to(log_det, [6])) < 1e-10
+
+
+@pytest.mark.parametrize(**parametrize(ARCHITECTURES))
+def test_same_seed_same_flow(case):
+    first, second = case.make(), case.make()
+    assert first.trainable_variables
+    for one, other in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(**parametrize(DISTRIBUTIONS))
+def test_discrete_distribution_sums_to_one(case):
+    """Σ P(x) over the grid, the continuous feature by quadrature."""
+    distribution = case.make()
+    first = np.arange(-25.0, 25.0)
+    second = first if distribution.step[1] else np.linspace(-25, 25, 501)
+    weight = 1.0 if distribution.step[1] else second[1] - second[0]
+    grid = np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
+    total = weight * np.exp(distribution.log_prob(grid)).sum()
+    # Each cell's value has the noise of its own draw of u; the sum averages it.
+    assert abs(total - 1) < 0.02
+
+
+@pytest.mark.parametrize(**parametrize(DISTRIBUTIONS))
+def test_discrete_samples_lie_on_the_grid_and_repeat_with_the_seed(case):
+    distribution = case.make()
+    x = distribution.sample(500, seed=(1, 2)).numpy()
+    np.testing.assert_array_equal(x, distribution.sample(500, seed=(1, 2)))
+    gridded = distribution.step > 0
+    np.testing.assert_array_equal(x[:, gridded], np.floor(x[:, gridded]))
+    assert not np.allclose(x[:, ~gridded], np.floor(x[:, ~gridded])) or gridded.all()

@@ -1,0 +1,182 @@
+"""Laws over the table of distributions that models are made of."""
+
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.cases.case import parametrize
+from tests.cases.models import CASES
+from tfp_flows.models import FlowModel
+
+ROWS = 64
+NOT_SAVED = {"closure"}
+SAVED = [case for case in CASES if case.name not in NOT_SAVED]
+
+
+def data(case):
+    x = case.points(ROWS).astype("float32")
+    if case.name == "dequantized":
+        x[..., 0] = np.floor(3 * x[..., 0])
+    context = case.context(ROWS)
+    return x if context is None else (x, context.astype("float32"))
+
+
+def trained(case, epochs=2, **compile_arguments):
+    keras.utils.set_random_seed(0)
+    model = FlowModel(case.make())
+    model.compile(keras.optimizers.Adam(0.01), **compile_arguments)
+    history = model.fit(data(case), epochs=epochs, batch_size=32, verbose=0)
+    return model, history.history["loss"]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=[case.name for case in CASES])
+def case_and_model(request):
+    return request.param, trained(request.param)[0]
+
+
+def log_prob(model, inputs):
+    return (
+        model.log_prob(*inputs) if isinstance(inputs, tuple) else model.log_prob(inputs)
+    )
+
+
+def values(variables):
+    return [np.array(variable) for variable in variables]
+
+
+@pytest.mark.parametrize(**parametrize(CASES))
+def test_both_worlds_list_each_variable_once(case):
+    model = FlowModel(case.make())
+    by_keras = [id(v.value) for v in model.trainable_variables]
+    by_tfp = [id(v) for v in model.distribution.trainable_variables]
+    assert len(by_keras) == len(set(by_keras)) > 0
+    assert set(by_keras) == set(by_tfp)
+    # Beyond them Keras has the seed and the note that data was seen.
+    assert len(model.non_trainable_variables) >= 2
+
+
+@pytest.mark.parametrize(**parametrize(CASES))
+def test_fit_moves_every_variable_and_lowers_the_loss(case):
+    model = FlowModel(case.make())
+    # Away from the start, where the zero last layers stop some gradients.
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(0.1 * rng.normal(size=variable.shape))
+    model.compile(keras.optimizers.Adam(0.01))
+    before = values(model.trainable_variables)
+    losses = model.fit(data(case), epochs=6, batch_size=32, verbose=0).history["loss"]
+    after = values(model.trainable_variables)
+    for variable, old, new in zip(
+        model.trainable_variables, before, after, strict=True
+    ):
+        triangular = variable.name.endswith(("lower", "upper")) and old.size == 1
+        assert triangular or np.any(old != new), f"{variable.path} did not move"
+    assert losses[-1] < losses[0]
+
+
+def test_predict_evaluate_and_log_prob_agree(case_and_model):
+    case, model = case_and_model
+    inputs = data(case)
+    expected = log_prob(model, inputs)
+    assert expected.shape == (ROWS,)
+    np.testing.assert_allclose(
+        model.predict(inputs, verbose=0, batch_size=20), expected, rtol=1e-4, atol=1e-4
+    )
+    loss = model.evaluate(inputs, verbose=0, batch_size=32)
+    np.testing.assert_allclose(loss, -np.mean(expected), rtol=1e-4)
+
+
+def test_eager_graph_and_xla_agree(case_and_model):
+    case, model = case_and_model
+    inputs = data(case)
+    expected = log_prob(model, inputs)
+    for jit in (False, True):
+        compiled = tf.function(lambda x: log_prob(model, x), jit_compile=jit)
+        np.testing.assert_allclose(compiled(inputs), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_samples_follow_the_seed_and_the_context(case_and_model):
+    case, model = case_and_model
+    inputs = data(case)
+    context = inputs[1][:5] if isinstance(inputs, tuple) else None
+    first = model.sample(7, context=context, seed=3)
+    batch = () if context is None else (5,)
+    assert first.shape == (7, *batch, *case.event_shape)
+    np.testing.assert_array_equal(first, model.sample(7, context=context, seed=(0, 3)))
+    assert np.any(first != model.sample(7, context=context, seed=4))
+    assert np.any(model.sample(7, context=context) != model.sample(7, context=context))
+
+
+def test_weights_round_trip(case_and_model, tmp_path):
+    case, model = case_and_model
+    path = tmp_path / "flow.weights.h5"
+    model.save_weights(path)
+    other = FlowModel(case.make())
+    other.load_weights(path)
+    inputs = data(case)
+    np.testing.assert_array_equal(log_prob(model, inputs), log_prob(other, inputs))
+
+
+def test_whole_model_round_trip_is_bit_equal(case_and_model, tmp_path):
+    case, model = case_and_model
+    path = tmp_path / "flow.keras"
+    if case.name in NOT_SAVED:
+        with pytest.raises(TypeError, match="shift_and_log_scale_fn"):
+            model.save(path)
+        return
+    model.save(path)
+    other = keras.models.load_model(path)
+    inputs = data(case)
+    np.testing.assert_array_equal(log_prob(model, inputs), log_prob(other, inputs))
+    by_tfp = {id(v) for v in other.distribution.trainable_variables}
+    assert {id(v.value) for v in other.trainable_variables} == by_tfp
+
+
+def test_export_answers_where_the_package_cannot_be_imported(tmp_path):
+    """One process for all cases: it imports TensorFlow alone."""
+    for case in CASES:
+        model, _ = trained(case, epochs=1)
+        folder = tmp_path / case.name.replace(" ", "_")
+        model.export(str(folder), verbose=False)
+        np.savez(tmp_path / f"{folder.name}.npz", **expectation(case, model))
+    reader = pathlib.Path(__file__).parent / "serving" / "read_exported.py"
+    result = subprocess.run(
+        [sys.executable, str(reader), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("agrees") == len(CASES)
+
+
+def expectation(case, model):
+    """Inputs and answers of every endpoint."""
+    inputs = data(case)
+    x, context = inputs if isinstance(inputs, tuple) else (inputs, None)
+    answers = {"x": x, "log_prob": log_prob(model, inputs)}
+    if context is not None:
+        answers["context"] = context
+    answers["sample"] = model.sample(4, context=context, seed=(1, 2))
+    if model.base_event_shape is not None:
+        answers["inverse"] = model.inverse(x, context)
+        answers["forward"] = model.forward(answers["inverse"], context)
+    return {name: np.asarray(value) for name, value in answers.items()}
+
+
+@pytest.mark.parametrize(**parametrize(SAVED[:6]))
+def test_training_goes_on_exactly_after_loading(case, tmp_path):
+    model, _ = trained(case, epochs=1)
+    model.save(tmp_path / "flow.keras")
+    other = keras.models.load_model(tmp_path / "flow.keras")
+    for one in (model, other):
+        one.fit(data(case), epochs=2, batch_size=32, verbose=0, shuffle=False)
+    for left, right in zip(
+        values(model.variables), values(other.variables), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)

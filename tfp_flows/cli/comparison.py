@@ -1,0 +1,108 @@
+"""The table at the end of a run: the flow's likelihood beside two yardsticks'."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfp_flows.data import Schema, Table
+from tfp_flows.diagnostics import (
+    Result,
+    Yardstick,
+    compare_scores,
+    fit_gaussian,
+    fit_mixture,
+)
+
+__all__ = ["Yardsticks", "compare", "format_table"]
+
+
+def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
+    """Summarizes `[N]` log-densities of the same rows; bits/dim for grey levels."""
+    bits = None if schema.levels is None else len(schema.columns)
+    return compare_scores(log_densities, dimensions=bits)
+
+
+def format_table(heading: str, results: Sequence[Result]) -> str:
+    """Returns lines of a name, nats with their standard error, and bits/dim."""
+    with_bits = results[0].bits_per_dim is not None
+    width = max(len(heading), *(len(result.name) for result in results)) + 2
+    lines = [f"{heading:<{width}}{'nats':>12}" + f"{'bits/dim':>21}" * with_bits]
+    for result in results:
+        line = f"{result.name:<{width}}{result.nats:>12.3f}"
+        line += f" ± {result.standard_error:<8.3f}"
+        if with_bits:
+            line += f"{result.bits_per_dim:>10.4f}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Yardsticks:
+    """A Gaussian and a Gaussian mixture fitted to the rows a flow was fitted to.
+
+    Where the flow dequantizes, they see the rows plus uniform noise of the same step,
+    so that all likelihoods are of the same kind.
+
+    Attributes:
+        gaussian: Full covariance.
+        mixture: Number of components chosen on the validation rows.
+        step: `[D]`, step of the grid of each column; 0 for a continuous one.
+    """
+
+    gaussian: Yardstick
+    mixture: Yardstick
+    step: np.ndarray
+
+    @classmethod
+    def fit(
+        cls, train: Table, validation: Table, step: np.ndarray, *, seed: int
+    ) -> "Yardsticks":
+        """Fits both."""
+        options: dict[str, Any] = {
+            "context_size": len(train.context_columns),
+            "same_units": train.image_shape is not None,
+        }
+        rows = _rows(train, step), _rows(validation, step)
+        return cls(
+            fit_gaussian(*rows, **options),
+            fit_mixture(*rows, seed=seed, **options),
+            step,
+        )
+
+    def log_densities(self, table: Table) -> dict[str, np.ndarray]:
+        """Returns the `[N]` log-densities of a table's rows under both."""
+        rows = _rows(table, self.step)
+        return {
+            "Gaussian": self.gaussian.log_prob(rows),
+            f"mixture of {self.mixture.components}": self.mixture.log_prob(rows),
+        }
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Returns named arrays to save."""
+        arrays = {"step": self.step}
+        for name in ("gaussian", "mixture"):
+            for key, value in dataclasses.asdict(getattr(self, name)).items():
+                arrays[f"{name}.{key}"] = np.asarray(value)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Yardsticks":
+        """Rebuilds both from saved arrays."""
+        built = {}
+        for name in ("gaussian", "mixture"):
+            fields: dict[str, Any] = {
+                field.name: arrays[f"{name}.{field.name}"]
+                for field in dataclasses.fields(Yardstick)
+            }
+            fields["context_size"] = int(fields["context_size"])
+            built[name] = Yardstick(**fields)
+        return cls(built["gaussian"], built["mixture"], arrays["step"])
+
+
+def _rows(table: Table, step: np.ndarray) -> np.ndarray:
+    """Returns `[N, D + C]` dequantized values and context."""
+    noise = np.random.default_rng(0).uniform(size=table.values.shape)
+    values = table.values + step * noise
+    return values if table.context is None else np.hstack([values, table.context])

@@ -1,0 +1,73 @@
+"""A complete run, read back: what `score`, `sample` and `evaluate` start from."""
+
+import dataclasses
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.rundir import RunRecord
+from tfp_flows.data import Schema
+
+if TYPE_CHECKING:
+    from tfp_flows.models import FlowModel
+
+__all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
+
+MODEL = "model.keras"
+HELD_OUT = "held_out.npz"
+YARDSTICKS = "yardsticks.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedRun:
+    """The folder DIR of a complete run.
+
+    Attributes:
+        folder: DIR.
+        record: What the run was asked for and given.
+    """
+
+    folder: pathlib.Path
+    record: RunRecord
+
+    @classmethod
+    def read(cls, folder: str | pathlib.Path) -> "FittedRun":
+        """Reads the record; the model is not loaded yet."""
+        path = pathlib.Path(folder)
+        if not path.exists() and path.with_name(path.name + ".partial").exists():
+            raise RunError(
+                f"{path}: the run is not complete: repeat its command with --resume"
+            )
+        return cls(path, RunRecord.read(path))
+
+    @property
+    def schema(self) -> Schema:
+        """What a row of the data holds."""
+        return self.record.schema
+
+    def held_out(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the held-out rows' log-densities, and context if there is one."""
+        with np.load(self._file(HELD_OUT)) as arrays:
+            return arrays["log_density"], arrays.get("context")
+
+    def model(self) -> "FlowModel":
+        """Loads the model."""
+        import keras
+
+        # Registers the classes that the file names.
+        import tfp_flows.models  # noqa: F401
+
+        return keras.models.load_model(self._file(MODEL), compile=False)
+
+    def yardsticks(self) -> dict[str, np.ndarray]:
+        """Returns the arrays of the yardsticks."""
+        with np.load(self._file(YARDSTICKS)) as arrays:
+            return dict(arrays)
+
+    def _file(self, name: str) -> pathlib.Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise RunError(f"{path}: there is no such file: fit the model again")
+        return path

@@ -1,0 +1,93 @@
+"""What a complete run leaves: model, likelihoods, history and report."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tfp_flows.cli.atomic import write_json
+from tfp_flows.cli.checkpoint import Progress
+from tfp_flows.cli.comparison import Yardsticks, compare, format_table
+from tfp_flows.cli.density import log_density_function
+from tfp_flows.cli.fit import Task
+from tfp_flows.cli.fitted import HELD_OUT, MODEL, YARDSTICKS
+from tfp_flows.cli.presentation import write_pages
+from tfp_flows.data import Table
+from tfp_flows.diagnostics import Result
+from tfp_flows.distributions import Dequantized
+from tfp_flows.models import FlowModel
+
+__all__ = ["write_outcome"]
+
+
+def write_outcome(task: Task, model: FlowModel, progress: Progress) -> None:
+    """Writes every file of a complete run to the task's folder, and prints the table.
+
+    Args:
+        task: The run.
+        model: The best model.
+        progress: The end of training.
+    """
+    folder, test = task.folder, task.part("test")
+    model.save(folder / MODEL)
+    _export(model, folder / "saved_model")
+    _write_history(folder / "history.csv", progress)
+    density = log_density_function(model)(test.values, test.context)
+    _write_held_out(folder / HELD_OUT, test, density)
+    yardsticks = Yardsticks.fit(
+        task.part("train"),
+        task.part("validation"),
+        _step(model, test),
+        seed=task.options.seed,
+    )
+    np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
+    densities = {task.flow: density, **yardsticks.log_densities(test)}
+    results = compare(densities, test.schema)
+    _write_metrics(task, progress, results)
+    write_pages(task, model, progress, results, density)
+    print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
+
+
+def _export(model: FlowModel, folder: pathlib.Path) -> None:
+    # Keras and TensorFlow print a page of signatures otherwise.
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.export(str(folder), verbose=False)
+
+
+def _step(model: FlowModel, table: Table) -> np.ndarray:
+    distribution = model.distribution
+    if isinstance(distribution, Dequantized):
+        return np.asarray(distribution.step, "float64").reshape(-1)
+    return np.zeros(len(table.columns))
+
+
+def _write_history(path: pathlib.Path, progress: Progress) -> None:
+    with path.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(progress.history[0]))
+        writer.writeheader()
+        writer.writerows(progress.history)
+
+
+def _write_held_out(path: pathlib.Path, test: Table, density: np.ndarray) -> None:
+    context: dict[str, Any] = {} if test.context is None else {"context": test.context}
+    np.savez_compressed(path, log_density=density, **context)
+
+
+def _write_metrics(task: Task, progress: Progress, results: tuple[Result, ...]) -> None:
+    split = task.split
+    content = {
+        "flow": task.flow,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "validation_nats": -progress.best_loss,
+        "rows": {
+            field.name: len(getattr(split, field.name))
+            for field in dataclasses.fields(split)
+        },
+        "held_out": [result._asdict() for result in results],
+    }
+    write_json(task.folder / "metrics.json", content)

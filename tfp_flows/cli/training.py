@@ -1,0 +1,117 @@
+"""Training a model to its best validation likelihood, resumable after each epoch."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_flows.cli.batches import training_batches
+from tfp_flows.cli.build import build_distribution
+from tfp_flows.cli.checkpoint import Checkpoint, Progress
+from tfp_flows.cli.density import event_rows, rows_at_a_time
+from tfp_flows.cli.errors import RunInterrupted
+from tfp_flows.cli.fit import Task
+from tfp_flows.data import Table
+from tfp_flows.models import FlowModel
+
+__all__ = ["train"]
+
+# A step of this gradient norm (nats per unit of weight) is far outside what training
+# needs; without a bound one batch with an extreme row can ruin the weights.
+_CLIP_NORM = 10.0
+
+# Whitening wants many rows; activation normalization of images needs few, and a
+# convolution's activations for many do not fit into memory.
+_ADAPT_ROWS = {1: 50_000, 3: 1_024}
+
+
+def train(task: Task) -> tuple[FlowModel, Progress]:
+    """Trains, or goes on training, and returns the best model.
+
+    Raises:
+        RunError: When the loss is no longer a number.
+        RunInterrupted: When the user pressed Ctrl-C.
+    """
+    options = task.options
+    keras.utils.set_random_seed(options.seed)
+    progress = Progress.read(task.folder)
+    if progress is None:
+        progress, model = Progress(), _new_model(task)
+    else:
+        print(f"\nresuming after epoch {progress.epoch}")
+        model = keras.models.load_model(task.folder / progress.last)
+    _print_plan(task, model)
+    checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
+    try:
+        if progress.epoch < options.epochs and not checkpoint.finished:
+            _fit(task, model, checkpoint)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            f"interrupted after epoch {progress.epoch} of {options.epochs}: repeat the "
+            "command with --resume to go on"
+        ) from None
+    best = keras.models.load_model(task.folder / progress.best, compile=False)
+    return best, progress
+
+
+def _new_model(task: Task) -> FlowModel:
+    options = task.options
+    distribution = build_distribution(
+        task.flow, task.table.schema, integers=task.integers, seed=options.seed
+    )
+    model = FlowModel(distribution, name=task.flow.replace("-", "_"))
+    model.seed_generator = keras.random.SeedGenerator(options.seed)
+    steps = len(task.split.train) // task.batch_size
+    schedule = keras.optimizers.schedules.CosineDecay(
+        options.learning_rate, decay_steps=options.epochs * steps
+    )
+    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=_CLIP_NORM)
+    model.compile(optimizer)
+    optimizer.build(model.trainable_variables)
+    x, context = _arrays(model, task.part("train"))
+    limit = _ADAPT_ROWS[len(distribution.event_shape)]
+    some = np.random.default_rng(options.seed).permutation(len(x))[:limit]
+    model.adapt(x[some], None if context is None else context[some])
+    return model
+
+
+def _arrays(model: FlowModel, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+    x = event_rows(model, table.values)
+    context = table.context
+    return x, None if context is None else context.astype(x.dtype)
+
+
+def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
+    options = task.options
+    first = checkpoint.progress.epoch
+    batches, steps = training_batches(
+        *_arrays(model, task.part("train")),
+        batch_size=task.batch_size,
+        seed=options.seed,
+        first_epoch=first,
+    )
+    x, context = _arrays(model, task.part("validation"))
+    rows = (x,) if context is None else ((x, context),)
+    validation = tf.data.Dataset.from_tensor_slices(rows)
+    verbose = 1 if sys.stdout.isatty() else 2
+    model.fit(
+        batches,
+        validation_data=validation.batch(rows_at_a_time(x[0].size)),
+        epochs=options.epochs,
+        initial_epoch=first,
+        steps_per_epoch=steps,
+        callbacks=[checkpoint],
+        verbose=0 if options.quiet else verbose,
+    )
+
+
+def _print_plan(task: Task, model: FlowModel) -> None:
+    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    train, validation, test = (
+        f"{len(getattr(task.split, part)):,}"
+        for part in ("train", "validation", "test")
+    )
+    print(f"{'flow':<11}{task.flow}, {parameters:,} weights")
+    print(f"{'split':<11}{train} train, {validation} validation, {test} test rows")
+    print(flush=True)
