@@ -6,7 +6,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -112,28 +111,30 @@ def test_killed_after_training_resumes_with_the_report(
     assert results(tmp_path / "parts") == expected
 
 
+KILLED_IN_EPOCH_3 = """
+import os, signal, sys
+from tests.cli.conftest import shrink_flows
+from tfp_flows.cli import checkpoint, main
+
+def kill(self, batch, logs):
+    if batch == 1 and self.progress.epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+shrink_flows()
+if "--resume" not in sys.argv:
+    checkpoint.Checkpoint.on_train_batch_end = kill
+sys.exit(main())
+"""
+
+
 def test_killed_process_resumes_to_the_same_result(uninterrupted, tmp_path):
     words, expected = uninterrupted
-    code = (
-        "import sys\n"
-        "from tests.cli.conftest import shrink_flows\n"
-        "from tfp_flows.cli import main\n"
-        "shrink_flows()\n"
-        "sys.exit(main())"
-    )
     words = [*words, "--out", str(tmp_path / "run")]
-    command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, *words]
+    command = [sys.executable, "-c", KILLED_IN_EPOCH_3, *words]
     root = pathlib.Path(__file__).parents[2]
-    process = subprocess.Popen(command, cwd=root)
-    folder = tmp_path / "run.partial"
-    while process.poll() is None:
-        progress = Progress.read(folder)
-        if progress is not None and progress.epoch >= 2:
-            process.kill()
-            break
-        time.sleep(0.01)
-    assert process.wait() == -signal.SIGKILL
-    assert 2 <= Progress.read(folder).epoch < 4
+    killed = subprocess.run(command, cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert Progress.read(tmp_path / "run.partial").epoch == 2
     subprocess.run([*command, "--resume"], cwd=root, check=True)
     assert results(tmp_path / "run") == expected
 

@@ -1,5 +1,6 @@
 """Streams give the rows of the whole file, in the order of the schema."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_images_must_have_the_fitted_shape_and_levels(tmp_path):
         np.save(tmp_path / "wrong.npy", wrong)
         with pytest.raises(data.DataError, match="expected grey levels 0, 1, ..., 16"):
             next(data.stream_rows(tmp_path / "wrong.npy", schema, 8))
+
+
+def test_dequantized_columns_must_hold_integers(tmp_path, rows):
+    schema = dataclasses.replace(SCHEMA, integer_columns=("a",))
+    save(tmp_path / "t.csv", rows)
+    with pytest.raises(data.DataError, match="expected integers in a, received 0.1257"):
+        next(data.stream_rows(tmp_path / "t.csv", schema, 8))
+    save(tmp_path / "t.csv", np.rint(rows))
+    next(data.stream_rows(tmp_path / "t.csv", schema, 8))
 
 
 def test_built_in_set_and_unknown_name():

@@ -34,9 +34,13 @@ def model(context_size=None, **arguments):
     return made
 
 
+def numpy_values(variables):
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
 def fitted_weights(made, *data, **arguments):
     made.fit(*data, epochs=2, batch_size=64, verbose=0, shuffle=False, **arguments)
-    return [np.array(w) for w in made.trainable_variables]
+    return numpy_values(made.trainable_variables)
 
 
 def assert_same(first, second, tolerance=1e-5):
@@ -124,7 +128,7 @@ def test_weights_weight_the_likelihood(x):
 
 def fit_in_half_batches(made, x):
     made.fit(x, epochs=2, batch_size=32, verbose=0, shuffle=False)
-    return [np.array(w) for w in made.trainable_variables]
+    return numpy_values(made.trainable_variables)
 
 
 def test_same_seed_same_training(x):
@@ -183,9 +187,9 @@ def test_regularization_of_a_network_enters_the_loss(x):
 def test_frozen_layers_stay(x):
     made = model()
     made.networks[0].trainable = False
-    frozen = [np.array(w) for w in made.networks[0].weights]
+    frozen = numpy_values(made.networks[0].weights)
     made.fit(x, epochs=1, verbose=0)
-    assert_same(frozen, made.networks[0].weights, 0)
+    assert_same(frozen, numpy_values(made.networks[0].weights), 0)
 
 
 def test_nothing_to_train_is_refused(x):
@@ -272,7 +276,7 @@ def train(context):
         data, epochs=3, batch_size=64, shuffle=False, verbose=0, validation_data=data
         if not context else (x, c),
     ).history
-    return history, [np.array(w) for w in model.trainable_variables]
+    return history, [w.numpy() for w in model.trainable_variables]
 
 for context in (False, True):
     one_history, one = train(context)

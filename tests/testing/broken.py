@@ -278,6 +278,20 @@ class FixedSeed(Gaussian):
         return super()._sample_n(n, tf.constant([1, 2]))
 
 
+class WrongSampleShape(Gaussian):
+    def sample(self, *args, **kwargs):
+        return super().sample(*args, **kwargs)[..., tf.newaxis]
+
+
+class UncompiledSampler(Gaussian):
+    """A sampler that passes through NumPy, which XLA cannot compile."""
+
+    def _sample_n(self, n, seed=None):
+        drawn = super()._sample_n(n, seed)
+        copy = tf.numpy_function(np.copy, [drawn], drawn.dtype)
+        return tf.ensure_shape(copy, drawn.shape)
+
+
 class WrongShape(Gaussian):
     def _log_prob(self, x):
         return super()._log_prob(x)[..., tf.newaxis]

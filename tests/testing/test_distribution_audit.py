@@ -12,7 +12,7 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 def failed(distribution, x=None, **options):
-    options = {"jit": False, "raise_on_failure": False} | options
+    options = {"jit": False, "num_samples": 5000, "raise_on_failure": False} | options
     return set(check_distribution(distribution, x, **options).failed)
 
 
@@ -47,7 +47,7 @@ LAWFUL = {
         {"support": tfb.IteratedSigmoidCentered(), "jit": False},
     ),
     "MultivariateNormalTriL": (lambda: triangular(3), {}),
-    "five dimensions": (lambda: triangular(5), {}),
+    "five dimensions": (lambda: triangular(5), {"num_samples": 4000}),
     "MixtureSameFamily": (lambda: mixture(2, 4.0), {}),
     "mixture in four dimensions": (lambda: mixture(4, 1.5), {"jit": False}),
     "RealNVP": (lambda: pushed(broken.coupling()), {}),
@@ -131,6 +131,16 @@ def test_log_prob_of_wrong_shape():
     assert "log_prob_shapes" in failed(broken.WrongShape())
 
 
+def test_samples_of_wrong_shape():
+    x = np.zeros([3], np.float32)
+    assert "sample_shapes" in failed(broken.WrongSampleShape(), x)
+
+
+def test_sampler_that_does_not_compile_under_xla():
+    assert failed(broken.UncompiledSampler(), jit=True) == {"sample_xla"}
+    assert failed(broken.UncompiledSampler(), jit=False) == set()
+
+
 def test_what_does_not_compile_under_xla():
     distribution = tfd.TransformedDistribution(
         tfd.MultivariateNormalDiag(np.zeros(2)), broken.Slogdet()
@@ -181,6 +191,12 @@ def test_wrong_arguments(distribution, x, error, words):
 
 def test_every_law_is_broken_by_some_object():
     named = set().union(*BROKEN.values())
-    elsewhere = {"xla", "variables_tracked", "gradients", "log_prob_shapes"}
-    covered = named | elsewhere
-    assert set(DISTRIBUTION_LAWS) - covered == {"sample_shapes", "sample_xla"}
+    elsewhere = {
+        "gradients",
+        "log_prob_shapes",
+        "sample_shapes",
+        "sample_xla",
+        "variables_tracked",
+        "xla",
+    }
+    assert named | elsewhere == set(DISTRIBUTION_LAWS)

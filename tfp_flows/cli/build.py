@@ -12,15 +12,12 @@ __all__ = ["build_distribution"]
 tfd = tfp.distributions
 
 
-def build_distribution(
-    flow: str, schema: Schema, *, integers: tuple[str, ...] = (), seed: int = 0
-) -> tfd.Distribution:
+def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distribution:
     """Returns the untrained distribution of rows of the given schema.
 
     Args:
         flow: One of `parser.FLOWS`.
         schema: What a row of the data holds.
-        integers: Names of columns to dequantize, of step 1.
         seed: Seed of the initial weights.
     """
     size = len(schema.columns)
@@ -44,7 +41,7 @@ def build_distribution(
     )
     if schema.levels is not None:
         return Dequantized(distribution)
-    if integers:
-        steps = [float(name in integers) for name in schema.columns]
+    if schema.integer_columns:
+        steps = [float(name in schema.integer_columns) for name in schema.columns]
         return Dequantized(distribution, steps)
     return distribution

@@ -32,7 +32,7 @@ class Task:
         table: All rows.
         split: Which rows are for what.
         flow: Name of the architecture.
-        integers: Columns to dequantize.
+        schema: What a row holds, and which columns to dequantize.
         folder: Where to write.
     """
 
@@ -40,7 +40,7 @@ class Task:
     table: data.Table
     split: data.Split
     flow: str
-    integers: tuple[str, ...]
+    schema: data.Schema
     folder: pathlib.Path
 
     @property
@@ -109,20 +109,15 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     _check_parts(table, split)
     flow = _choose_flow(options.flow, table)
+    integers = description.integers if options.integers == "dequantize" else ()
     record = RunRecord(
         version=tfp_flows.__version__,
         options=dataclasses.asdict(options),
-        schema=table.schema,
+        schema=dataclasses.replace(table.schema, integer_columns=integers),
         fingerprint=table.fingerprint(),
     )
-    return Task(
-        options=options,
-        table=table,
-        split=split,
-        flow=flow,
-        integers=description.integers if options.integers == "dequantize" else (),
-        folder=place.open(record, resume=options.resume),
-    )
+    folder = place.open(record, resume=options.resume)
+    return Task(options, table, split, flow, record.schema, folder)
 
 
 def _check_parts(table: data.Table, split: data.Split) -> None:

@@ -57,9 +57,7 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
 
 def _new_model(task: Task) -> FlowModel:
     options = task.options
-    distribution = build_distribution(
-        task.flow, task.table.schema, integers=task.integers, seed=options.seed
-    )
+    distribution = build_distribution(task.flow, task.schema, seed=options.seed)
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
     model.seed_generator = keras.random.SeedGenerator(options.seed)
     steps = len(task.split.train) // task.batch_size

@@ -52,15 +52,17 @@ class Description:
 
     def text(self) -> str:
         """Returns the description as lines of a label and a value."""
-        rows = f"{self.num_rows:,}"
-        if self.dropped:
-            rows += f" ({self.dropped:,} dropped for NaN or infinities)"
         columns = f"{self.num_columns}"
         if self.image_shape is not None:
             shape = " x ".join(map(str, self.image_shape))
             columns += f" (images {shape}, {self.levels} grey levels)"
         pairs = tuple(f"{first} = {second}" for first, second in self.duplicated)
-        lines = [("data", self.name), ("rows", rows), ("columns", columns)]
+        lines = [
+            ("data", self.name),
+            ("rows", f"{self.num_rows:,}"),
+            ("dropped", f"{self.dropped:,}"),
+            ("columns", columns),
+        ]
         if self.context_columns:
             lines.append(("context", _names(self.context_columns)))
         if self.invalid:

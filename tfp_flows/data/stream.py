@@ -48,7 +48,7 @@ def stream_rows(
     width = len(schema.columns)
     for batch in batches:
         values = batch[:, :width]
-        _check_levels(str(source), values, schema.levels)
+        _check_grid(str(source), values, schema)
         yield values, batch[:, width:] if schema.context_columns else None
 
 
@@ -112,15 +112,24 @@ def _check_present(source: str, names: tuple[str, ...], known: tuple[str, ...]) 
         )
 
 
-def _check_levels(source: str, values: np.ndarray, levels: int | None) -> None:
-    if levels is None:
-        return
+def _check_grid(source: str, values: np.ndarray, schema: Schema) -> None:
+    """Refuses values between the integers that a dequantized column was fitted to."""
+    if schema.levels is None:
+        indices = [schema.columns.index(name) for name in schema.integer_columns]
+        values, expected = (
+            values[:, indices],
+            "integers in " + _listing(schema.integer_columns),
+        )
+        lowest, highest = -np.inf, np.inf
+    else:
+        expected = f"grey levels 0, 1, ..., {schema.levels - 1}"
+        lowest, highest = 0, schema.levels - 1
     finite = values[np.isfinite(values)]
-    wrong = finite[(finite != np.rint(finite)) | (finite < 0) | (finite >= levels)]
-    if len(wrong):
+    wrong = (finite != np.rint(finite)) | (finite < lowest) | (finite > highest)
+    if wrong.any():
         raise DataError(
-            f"{source}: expected grey levels 0, 1, ..., {levels - 1}, received "
-            f"{wrong[0]:g}: give images in the levels the model was fitted to"
+            f"{source}: expected {expected}, received {finite[wrong][0]:g}: give data "
+            "in the units that the model was fitted to"
         )
 
 

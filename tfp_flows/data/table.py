@@ -21,6 +21,7 @@ class Schema:
         source_columns: Every name of the source, before columns were chosen.
         image_shape: `(H, W, C)` when a row is a flattened image.
         levels: Number of grey levels `0, ..., levels - 1` of an image.
+        integer_columns: Names of the columns modeled as integers.
     """
 
     columns: tuple[str, ...]
@@ -28,6 +29,7 @@ class Schema:
     source_columns: tuple[str, ...] = ()
     image_shape: tuple[int, int, int] | None = None
     levels: int | None = None
+    integer_columns: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
@@ -39,6 +41,7 @@ class Schema:
             source_columns=tuple(fields["source_columns"]),
             image_shape=None if shape is None else (shape[0], shape[1], shape[2]),
             levels=fields["levels"],
+            integer_columns=tuple(fields["integer_columns"]),
         )
 
 

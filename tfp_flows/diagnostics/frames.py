@@ -41,24 +41,25 @@ def curve_limits(
 ) -> tuple[float, float]:
     """Returns limits that show the later part of a curve and the levels near it.
 
-    The first tenth of the epochs may leave at the top. A level above counts up to
-    three times the height of the rest.
+    The later part is all but the first tenth of the epochs, at least one, and but
+    the highest twentieth of the values. Its height three times over is shown if the
+    rest reaches so far; levels up to three times its height away are shown too.
 
     Args:
         curves: Values by epoch, by name.
         levels: Of horizontal lines.
 
     Returns:
-        Lower and upper limit.
+        Lower and upper limit, never equal.
     """
-    late = [values[len(values) // 10 :] for values in curves.values()]
-    shown = np.concatenate([*late, np.zeros(0)])
-    shown = shown[np.isfinite(shown)]
-    lines = np.asarray([level for level in levels if np.isfinite(level)])
+    late = [values[max(1, len(values) // 10) :] for values in curves.values()]
+    later, shown, lines = _finite(*late), _finite(*curves.values()), _finite(levels)
     if not len(shown):
         shown = lines if len(lines) else np.array([0.0, 1.0])
-    low, high = shown.min(), np.quantile(shown, 0.98)
-    height = (high - low) or 1.0
+    later = later if len(later) else shown
+    low = later.min()
+    height = (np.quantile(later, 0.95) - low) or 1.0
+    high = max(low + 0.5 * height, min(shown.max(), low + 3 * height))
     near = lines[(lines < high + 3 * height) & (lines > low - 3 * height)]
     low, high = min([low, *near]), max([high, *near])
     return float(low - 0.08 * (high - low)), float(high + 0.08 * (high - low))
@@ -141,3 +142,8 @@ def mosaic(
         left = index % columns * (width + gap)
         picture[top : top + height, left : left + width] = image
     return picture
+
+
+def _finite(*parts: np.ndarray | Sequence[float]) -> np.ndarray:
+    values = np.concatenate([*parts, np.zeros(0)])
+    return values[np.isfinite(values)]

@@ -99,7 +99,9 @@ class _Writer:
                 "dtype": value.dtype.name,
                 "trainable": value.trainable,
             }
-        if isinstance(value, keras.layers.Layer):
+        if hasattr(value, "get_config") and hasattr(value, "from_config"):
+            # Layers, initializers, and whatever a user wrote in Keras' manner.
+            _name_of(type(value), where)
             return {"keras": keras.saving.serialize_keras_object(value)}
         if isinstance(value, tfp.util.DeferredTensor):
             return {

@@ -32,11 +32,11 @@ class BijectorProbe(Probe):
     """A bijector and the rows at which its laws are checked.
 
     Args:
-      y: [N, y event...], the rows for the inverse direction.
-      y_is_given: Whether the caller chose y; otherwise it is `forward(x)`.
-      kwargs: Keyword arguments of every call.
-      invariant_laws: Laws that must survive a change of the weights.
-      tail: Magnitude of the points in the tails.
+        y: [N, y event...], the rows for the inverse direction.
+        y_is_given: Whether the caller chose y; otherwise it is `forward(x)`.
+        kwargs: Keyword arguments of every call.
+        invariant_laws: Laws that must survive a change of the weights.
+        tail: Magnitude of the points in the tails.
     """
 
     y: tf.Tensor
@@ -109,10 +109,10 @@ class BijectorProbe(Probe):
         every row of every matrix.
 
         Args:
-          direction: "forward" or "inverse".
+            direction: "forward" or "inverse".
 
         Returns:
-          [n, outputs, inputs] in float64, for the first n ≤ N rows.
+            [n, outputs, inputs] in float64, for the first n ≤ N rows.
         """
         points, images = (
             (self.x, self.y) if direction == "forward" else (self.y, self.x)
@@ -152,19 +152,19 @@ def probe_bijector(
     """Checks the arguments of an audit and brings x and y into rows.
 
     Args:
-      bijector: The bijector.
-      x: [batch..., event...].
-      y: As x on the other side, or None for `forward(x)`.
-      event_ndims: Rank of an event of x, None for the bijector's own.
-      kwargs: Keyword arguments of every call.
-      tolerance: Largest relative error, None for the default of the dtype.
-      tail: Magnitude of the points in the tails.
-      jit: Whether the bijector is expected to compile.
-      exempt: Names of the laws that are not checked.
-      invariant_laws: Laws that must survive a change of the weights.
+        bijector: The bijector.
+        x: [batch..., event...].
+        y: As x on the other side, or None for `forward(x)`.
+        event_ndims: Rank of an event of x, None for the bijector's own.
+        kwargs: Keyword arguments of every call.
+        tolerance: Largest relative error, None for the default of the dtype.
+        tail: Magnitude of the points in the tails.
+        jit: Whether the bijector is expected to compile.
+        exempt: Names of the laws that are not checked.
+        invariant_laws: Laws that must survive a change of the weights.
 
     Returns:
-      The probe.
+        The probe.
     """
     x = as_tensor(x, _default_dtype(bijector))
     round_off = default_tolerance(x.dtype)

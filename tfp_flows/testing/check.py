@@ -92,36 +92,36 @@ def check_bijector(
     demands. Weights are changed during `weight_update` and restored afterwards.
 
     Args:
-      bijector: Any injective `tfb.Bijector` of one tensor.
-      x: [batch..., event...], points of its domain, floating; six to twenty rows are
-        enough. Use float64 for a sharp audit of the mathematics.
-      y: Points of its range for the inverse direction; by default `forward(x)`.
-      event_ndims: Rank of an event of x; by default the bijector's least rank, plus
-        the batch axes of its parameters.
-      kwargs: Keyword arguments of every call, such as a context. Tensors whose
-        leading axes are the batch axes of x are taken row by row.
-      tolerance: Largest relative error of values; by default 1e-8 in float64 and
-        5e-4 in float32.
-      tail: Magnitude of the points in the tails. A map that overflows there, as
-        `tfb.Exp` does, is audited with a smaller tail or exempted.
-      jit: False if the bijector is known not to compile under XLA. The object may
-        say so itself by an attribute `supports_jit = False`.
-      exempt: law → the reason why it cannot hold for this object.
-      raise_on_failure: False to return the report in any case.
+        bijector: Any injective `tfb.Bijector` of one tensor.
+        x: [batch..., event...], points of its domain, floating; six to twenty rows are
+            enough. Use float64 for a sharp audit of the mathematics.
+        y: Points of its range for the inverse direction; by default `forward(x)`.
+        event_ndims: Rank of an event of x; by default the bijector's least rank, plus
+            the batch axes of its parameters.
+        kwargs: Keyword arguments of every call, such as a context. Tensors whose
+            leading axes are the batch axes of x are taken row by row.
+        tolerance: Largest relative error of values; by default 1e-8 in float64 and
+            5e-4 in float32.
+        tail: Magnitude of the points in the tails. A map that overflows there, as
+            `tfb.Exp` does, is audited with a smaller tail or exempted.
+        jit: False if the bijector is known not to compile under XLA. The object may
+            say so itself by an attribute `supports_jit = False`.
+        exempt: law → the reason why it cannot hold for this object.
+        raise_on_failure: False to return the report in any case.
 
     Returns:
-      The report; `str(report)` is a table.
+        The report; `str(report)` is a table.
 
     Raises:
-      AuditError: If a law fails; it lists every one of them.
-      ValueError: If an argument is wrong, an exempted law is unknown, or its reason
-        is empty.
+        AuditError: If a law fails; it lists every one of them.
+        ValueError: If an argument is wrong, an exempted law is unknown, or its reason
+            is empty.
 
     Example:
-      >>> import tensorflow_probability as tfp
-      >>> report = check_bijector(tfp.bijectors.Scale(2.0), [[0.5], [-1.0]])
-      >>> report.passed, report["round_trip"].verdict
-      (True, 'ok')
+        >>> import tensorflow_probability as tfp
+        >>> report = check_bijector(tfp.bijectors.Scale(2.0), [[0.5], [-1.0]])
+        >>> report.passed, report["round_trip"].verdict
+        (True, 'ok')
     """
     exempt = validate_exemptions(exempt, BIJECTOR_LAWS)
     probe = probe_bijector(
@@ -162,37 +162,38 @@ def check_distribution(
     demands. Weights are changed during `weight_update` and restored afterwards.
 
     Args:
-      distribution: Any `tfd.Distribution` of one floating tensor.
-      x: [rows..., batch..., event...], points with a density; by default samples.
-      kwargs: Keyword arguments of `log_prob` and `sample`, for example
-        `{"bijector_kwargs": {"context": c}}`. Tensors whose leading axes are those of
-        x are taken row by row; the laws of the density use the first row alone.
-      tolerance: Largest relative error of values; by default 1e-8 in float64 and
-        5e-4 in float32. The statistical laws state their own.
-      support: A bijector from R^D to the support; the laws of the density then work
-        in R^D. Needed where `log_prob` is not −inf or `nan` outside the support (for
-        `tfd.Exponential` give `tfb.Softplus()`) or events lie on a surface (for
-        `tfd.Dirichlet` give `tfb.IteratedSigmoidCentered()`).
-      num_samples: Samples for the laws of the density.
-      seed: Seed of everything random.
-      jit: False if the distribution is known not to compile under XLA. The object
-        may say so itself by an attribute `supports_jit = False`.
-      exempt: law → the reason why it cannot hold for this object.
-      raise_on_failure: False to return the report in any case.
+        distribution: Any `tfd.Distribution` of one floating tensor.
+        x: [rows..., batch..., event...], points with a density; by default samples.
+        kwargs: Keyword arguments of `log_prob` and `sample`, for example
+            `{"bijector_kwargs": {"context": c}}`. Tensors whose leading axes are
+            those of x are taken row by row; the laws of the density use the first row
+            alone.
+        tolerance: Largest relative error of values; by default 1e-8 in float64 and
+            5e-4 in float32. The statistical laws state their own.
+        support: A bijector from R^D to the support; the laws of the density then work
+            in R^D. Needed where `log_prob` is not −inf or `nan` outside the support
+            (for `tfd.Exponential` give `tfb.Softplus()`) or events lie on a surface
+            (for `tfd.Dirichlet` give `tfb.IteratedSigmoidCentered()`).
+        num_samples: Samples for the laws of the density.
+        seed: Seed of everything random.
+        jit: False if the distribution is known not to compile under XLA. The object
+            may say so itself by an attribute `supports_jit = False`.
+        exempt: law → the reason why it cannot hold for this object.
+        raise_on_failure: False to return the report in any case.
 
     Returns:
-      The report; `str(report)` is a table.
+        The report; `str(report)` is a table.
 
     Raises:
-      AuditError: If a law fails; it lists every one of them.
-      ValueError: If an argument is wrong, an exempted law is unknown, or its reason
-        is empty.
+        AuditError: If a law fails; it lists every one of them.
+        ValueError: If an argument is wrong, an exempted law is unknown, or its reason
+            is empty.
 
     Example:
-      >>> import tensorflow_probability as tfp
-      >>> report = check_distribution(tfp.distributions.Normal(0.0, 2.0))
-      >>> report.passed, report["normalization"].verdict
-      (True, 'ok')
+        >>> import tensorflow_probability as tfp
+        >>> report = check_distribution(tfp.distributions.Normal(0.0, 2.0))
+        >>> report.passed, report["normalization"].verdict
+        (True, 'ok')
     """
     exempt = validate_exemptions(exempt, DISTRIBUTION_LAWS)
     probe = probe_distribution(

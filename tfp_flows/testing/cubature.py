@@ -27,10 +27,10 @@ class Cubature:
     """Nodes and weights of a converged rule.
 
     Args:
-      nodes: [n, D] in z.
-      weights: [n], density times volume.
-      reach: The cube covers |z| ≤ reach.
-      error: Sum over the cells of the last change of their mass.
+        nodes: [n, D] in z.
+        weights: [n], density times volume.
+        reach: The cube covers |z| ≤ reach.
+        error: Sum over the cells of the last change of their mass.
     """
 
     nodes: np.ndarray
@@ -44,10 +44,10 @@ class _Cells:
     """Cells of one width in u; cell i starts at −edge + width · index_i.
 
     Args:
-      index: [m, D], whole numbers.
-      width: Edge length of a cell in u.
-      edge: Half the edge length of the cube in u.
-      points: Gauss points of an axis.
+        index: [m, D], whole numbers.
+        width: Edge length of a cell in u.
+        edge: Half the edge length of the cube in u.
+        points: Gauss points of an axis.
     """
 
     index: np.ndarray
@@ -96,11 +96,11 @@ def cubature(
     """Integrates a density over a cube, most finely where it changes.
 
     Args:
-      density: Maps nodes z: [n, D] and log-weights [n] to weighted densities [n].
-      samples: [n, D], where the density is expected to live.
+        density: Maps nodes z: [n, D] and log-weights [n] to weighted densities [n].
+        samples: [n, D], where the density is expected to live.
 
     Returns:
-      The rule with its error; not converged if 400,000 nodes were not enough.
+        The rule with its error; not converged if 400,000 nodes were not enough.
     """
     size = samples.shape[1]
     reach, per_axis, points = _SETTINGS[size]

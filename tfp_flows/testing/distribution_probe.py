@@ -41,13 +41,13 @@ class DistributionProbe(Probe):
     whose log-density is the sum over the batch.
 
     Args:
-      kwargs: Keyword arguments of `log_prob` and `sample`.
-      batch_shape: Batch shape of the distribution.
-      event_shape: Event shape of the distribution.
-      support: A bijector from R^D to the support, or None for R^D.
-      num_samples: Samples for the statistical laws.
-      seed: Seed of everything random.
-      invariant_laws: Laws that must survive a change of the weights.
+        kwargs: Keyword arguments of `log_prob` and `sample`.
+        batch_shape: Batch shape of the distribution.
+        event_shape: Event shape of the distribution.
+        support: A bijector from R^D to the support, or None for R^D.
+        num_samples: Samples for the statistical laws.
+        seed: Seed of everything random.
+        invariant_laws: Laws that must survive a change of the weights.
     """
 
     kwargs: RowKwargs
@@ -119,11 +119,11 @@ class DistributionProbe(Probe):
         """Joint log-density under the first row's keyword arguments.
 
         Args:
-          points: [n, D], as `samples`.
+            points: [n, D], as `samples`.
 
         Returns:
-          [n] in float64; −inf where the distribution answers `nan`, as many do
-          outside their support.
+            [n] in float64; −inf where the distribution answers `nan`, as many do
+            outside their support.
         """
         starts = range(0, len(points), _CHUNK)
         values = [self._log_density(points[i : i + _CHUNK]) for i in starts]
@@ -168,19 +168,19 @@ def probe_distribution(
     """Checks the arguments of an audit and brings x into rows.
 
     Args:
-      distribution: The distribution.
-      x: [rows..., batch..., event...], or None to draw it.
-      kwargs: Keyword arguments of `log_prob` and `sample`.
-      tolerance: Largest relative error, None for the default of the dtype.
-      support: A bijector from R^D to the support, or None for R^D.
-      num_samples: Samples for the statistical laws.
-      seed: Seed of everything random.
-      jit: Whether the distribution is expected to compile.
-      exempt: Names of the laws that are not checked.
-      invariant_laws: Laws that must survive a change of the weights.
+        distribution: The distribution.
+        x: [rows..., batch..., event...], or None to draw it.
+        kwargs: Keyword arguments of `log_prob` and `sample`.
+        tolerance: Largest relative error, None for the default of the dtype.
+        support: A bijector from R^D to the support, or None for R^D.
+        num_samples: Samples for the statistical laws.
+        seed: Seed of everything random.
+        jit: Whether the distribution is expected to compile.
+        exempt: Names of the laws that are not checked.
+        invariant_laws: Laws that must survive a change of the weights.
 
     Returns:
-      The probe.
+        The probe.
     """
     if not isinstance(distribution.dtype, tf.DType):
         raise TypeError(

@@ -31,8 +31,8 @@ class Frame:
     """Coordinates z in which samples have zero center and unit scale: x = c + L z.
 
     Args:
-      center: [D].
-      scale: [D, D], the lower triangular matrix L.
+        center: [D].
+        scale: [D, D], the lower triangular matrix L.
     """
 
     center: np.ndarray
@@ -57,11 +57,11 @@ class Integral:
     """A density at the nodes of a rule.
 
     Args:
-      z: [n, D], the nodes in the coordinates of the frame.
-      weights: [n], the density times the volume of each node.
-      reach: The rule covers |z| ≤ reach.
-      error: Standard error of the mass, or the error of the cubature.
-      method: The rule in words.
+        z: [n, D], the nodes in the coordinates of the frame.
+        weights: [n], the density times the volume of each node.
+        reach: The rule covers |z| ≤ reach.
+        error: Standard error of the mass, or the error of the cubature.
+        method: The rule in words.
     """
 
     z: np.ndarray
@@ -81,10 +81,10 @@ class Integral:
         """Averages under the density, normalized by its mass.
 
         Args:
-          function: Maps z: [n, D] to [n, K], bounded by one.
+            function: Maps z: [n, D] to [n, K], bounded by one.
 
         Returns:
-          [K] averages and [K] standard errors.
+            [K] averages and [K] standard errors.
         """
         share = self.weights / self.mass
         heavy = share > _NEGLIGIBLE / len(share)
@@ -99,14 +99,14 @@ def fit_frame(samples: np.ndarray) -> Frame:
     """Robust location, scale and correlation.
 
     Args:
-      samples: [n, D].
+        samples: [n, D].
 
     Returns:
-      The frame: medians, half distances between the 16 % and 84 % quantiles, and
-      the correlation of the samples clipped at three scales.
+        The frame: medians, half distances between the 16 % and 84 % quantiles, and
+        the correlation of the samples clipped at three scales.
 
     Raises:
-      ValueError: If the samples do not fill D dimensions.
+        ValueError: If the samples do not fill D dimensions.
     """
     low, center, high = np.quantile(samples, [0.16, 0.5, 0.84], axis=0)
     spread = (high - low) / 2
@@ -133,14 +133,14 @@ def integrate(
     """Integrates a density by cubature, or by importance sampling if that fails.
 
     Args:
-      log_density: Maps x: [n, D] to [n].
-      samples: [n, D], where the density is expected to live.
-      frame: Coordinates fitted to the samples.
-      count: Nodes of importance sampling.
-      seed: Seed of importance sampling.
+        log_density: Maps x: [n, D] to [n].
+        samples: [n, D], where the density is expected to live.
+        frame: Coordinates fitted to the samples.
+        count: Nodes of importance sampling.
+        seed: Seed of importance sampling.
 
     Returns:
-      The integral.
+        The integral.
     """
 
     def density(z: np.ndarray, log_weight: np.ndarray) -> np.ndarray:

@@ -23,13 +23,13 @@ def default_tolerance(dtype: tf.DType) -> float:
     """Largest `relative_error` that round-off in this dtype explains.
 
     Args:
-      dtype: A floating dtype.
+        dtype: A floating dtype.
 
     Returns:
-      1e-8 for float64, 5e-4 for float32, more for the half precisions.
+        1e-8 for float64, 5e-4 for float32, more for the half precisions.
 
     Raises:
-      TypeError: If the dtype is not floating.
+        TypeError: If the dtype is not floating.
     """
     if dtype not in _TOLERANCES:
         raise TypeError(
@@ -43,11 +43,11 @@ def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
     """Largest |a − b| / (1 + |b|): relative for large values, absolute for small.
 
     Args:
-      actual: Any shape.
-      expected: The same shape.
+        actual: Any shape.
+        expected: The same shape.
 
     Returns:
-      The error; infinity where the shapes differ or a value is not a number.
+        The error; infinity where the shapes differ or a value is not a number.
     """
     a, b = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if a.shape != b.shape:
@@ -63,10 +63,10 @@ def log_abs_det(matrices: np.ndarray) -> np.ndarray:
     """log|det M| of each matrix, in float64.
 
     Args:
-      matrices: [batch..., D, D].
+        matrices: [batch..., D, D].
 
     Returns:
-      [batch...], −inf for a singular matrix and `nan` for one that is not finite.
+        [batch...], −inf for a singular matrix and `nan` for one that is not finite.
     """
     matrices = np.asarray(matrices, np.float64)
     finite = np.isfinite(matrices).all(axis=(-2, -1))

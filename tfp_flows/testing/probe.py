@@ -19,11 +19,11 @@ class Probe(ABC):
     """An object under audit, and the points at which it is looked at.
 
     Args:
-      subject: The bijector or distribution.
-      x: [N, event...], the rows.
-      tolerance: Largest relative error that round-off explains.
-      jit: Whether the object is expected to compile under XLA.
-      exempt: Names of the laws that are not checked.
+        subject: The bijector or distribution.
+        x: [N, event...], the rows.
+        tolerance: Largest relative error that round-off explains.
+        jit: Whether the object is expected to compile under XLA.
+        exempt: Names of the laws that are not checked.
     """
 
     subject: tf.Module

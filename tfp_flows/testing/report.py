@@ -21,13 +21,13 @@ class LawResult:
     """What one law found.
 
     Args:
-      name: The law.
-      passed: False only for a violated law.
-      error: The measured deviation, `nan` where the law has no number.
-      tolerance: The largest `error` that passes.
-      message: For a failure, what was expected, what was measured and the likely
-        cause; otherwise a remark or the reason why the law was not checked.
-      checked: False where the law was exempted or does not apply.
+        name: The law.
+        passed: False only for a violated law.
+        error: The measured deviation, `nan` where the law has no number.
+        tolerance: The largest `error` that passes.
+        message: For a failure, what was expected, what was measured and the likely
+            cause; otherwise a remark or the reason why the law was not checked.
+        checked: False where the law was exempted or does not apply.
     """
 
     name: str
@@ -50,8 +50,8 @@ class AuditReport:
     """All results of one audit; `str(report)` is a table.
 
     Args:
-      subject: The audited object in words.
-      results: One result for each law, in the order of the laws.
+        subject: The audited object in words.
+        results: One result for each law, in the order of the laws.
     """
 
     subject: str
@@ -91,7 +91,7 @@ class AuditError(AssertionError):
     """Raised when laws are violated; names each one and what to look at.
 
     Args:
-      report: The whole report, kept as the attribute `report`.
+        report: The whole report, kept as the attribute `report`.
     """
 
     def __init__(self, report: AuditReport) -> None:
@@ -125,11 +125,11 @@ def validate_exemptions(
     """Refuses unknown laws and exemptions without a reason.
 
     Args:
-      exempt: Reasons by law name.
-      laws: The known laws by name.
+        exempt: Reasons by law name.
+        laws: The known laws by name.
 
     Returns:
-      The exemptions, empty for None.
+        The exemptions, empty for None.
     """
     exempt = {} if exempt is None else exempt
     for name, reason in exempt.items():
@@ -155,13 +155,13 @@ def run_laws(
     """Checks each law that is not exempted.
 
     Args:
-      subject: The audited object in words.
-      laws: Law functions by name.
-      probe: What the law functions receive.
-      exempt: Reasons by law name.
+        subject: The audited object in words.
+        laws: Law functions by name.
+        probe: What the law functions receive.
+        exempt: Reasons by law name.
 
     Returns:
-      The report, in the order of `laws`.
+        The report, in the order of `laws`.
     """
     results = [
         unchecked(name, f"exempt: {exempt[name]}")

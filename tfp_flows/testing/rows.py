@@ -17,8 +17,8 @@ class RowKwargs:
     `tfd.TransformedDistribution` take them, are searched.
 
     Args:
-      kwargs: The keyword arguments, or None.
-      batch_shape: The batch axes of x.
+        kwargs: The keyword arguments, or None.
+        batch_shape: The batch axes of x.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class RowKwargs:
         """Keyword arguments for chosen rows.
 
         Args:
-          indices: Row numbers, as many as `batch_shape` has elements.
-          batch_shape: Batch axes of the result.
+            indices: Row numbers, as many as `batch_shape` has elements.
+            batch_shape: Batch axes of the result.
 
         Returns:
-          The keyword arguments; per-row tensors are [batch_shape..., their axes...].
+            The keyword arguments; per-row tensors are [batch_shape..., their axes...].
         """
         leaves = [
             _gather(leaf, indices, batch_shape) if rows else leaf

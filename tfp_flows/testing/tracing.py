@@ -28,8 +28,8 @@ class Computation:
     of its own: one function never sees what another one has left in the cache.
 
     Args:
-      functions: name → function of the inputs that returns a tensor.
-      inputs: A structure of tensors and other values.
+        functions: name → function of the inputs that returns a tensor.
+        inputs: A structure of tensors and other values.
     """
 
     functions: Mapping[str, Callable[[Any], tf.Tensor]]
@@ -71,13 +71,13 @@ def value_and_gradients(
     """A value and its gradients with respect to x and variables.
 
     Args:
-      function: Maps inputs to a tensor, which is summed.
-      inputs: A structure of tensors.
-      variables: What to differentiate by, besides the floating tensors of `inputs`.
+        function: Maps inputs to a tensor, which is summed.
+        inputs: A structure of tensors.
+        variables: What to differentiate by, besides the floating tensors of `inputs`.
 
     Returns:
-      The value, and one gradient for each variable followed by one for each
-      floating tensor in `inputs`; None where nothing connects them.
+        The value, and one gradient for each variable followed by one for each
+        floating tensor in `inputs`; None where nothing connects them.
     """
     inputs = fresh(inputs)
     tensors = [leaf for leaf in tf.nest.flatten(inputs) if _is_floating(leaf)]
@@ -97,7 +97,7 @@ def perturbed(variables: Sequence[tf.Variable]) -> Iterator[None]:
     move too; signs never change, so that a scale stays positive.
 
     Args:
-      variables: Floating variables.
+        variables: Floating variables.
     """
     old = [variable.numpy() for variable in variables]
     rng = np.random.default_rng(0)
