@@ -45,7 +45,7 @@ def test_explanation_turns_nats_into_a_factor():
     flow, other = Result("flow", 0.0, 0.01), Result("Gaussian", -np.log(20), 0.01)
     assert "20 times the density" in explanation([flow, other])
     far = Result("Gaussian", -230.26, 0.01)
-    assert "10^100 times" in explanation([flow, far])
+    assert "10¹⁰⁰ times" in explanation([flow, far])
     assert "simpler density" in explanation([other, flow])
 
 

@@ -285,7 +285,8 @@ for context in (False, True):
     assert len(one) == len(two) > 0
     error = max(np.abs(a - b).max() for a, b in zip(one, two))
     for key in ("loss", "val_loss"):
-        error = max(error, np.abs(np.subtract(one_history[key], two_history[key])).max())
+        gap = np.subtract(one_history[key], two_history[key])
+        error = max(error, np.abs(gap).max())
     assert error < 1e-4, error
     print("agrees", error)
 """

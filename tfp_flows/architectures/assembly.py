@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Whiten
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
 __all__ = ["elementwise_transform", "flow", "preprocessing", "standard_normal"]
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 def flow(

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
 from tfp_flows.bijectors import Linear, MaskedAutoregressive, Permutation
 from tfp_flows.ops import ElementwiseTransform
 
 __all__ = ["autoregressive_flow"]
-
-tfd = tfp.distributions
 
 
 def autoregressive_flow(

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
 from tfp_flows.bijectors import Coupling, Linear
 from tfp_flows.ops import ElementwiseTransform
 
 __all__ = ["coupling_flow"]
-
-tfd = tfp.distributions
 
 
 def coupling_flow(

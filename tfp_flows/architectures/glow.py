@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
 from tfp_flows.bijectors import (
@@ -18,8 +19,6 @@ from tfp_flows.distributions import Dequantized
 from tfp_flows.ops import ElementwiseTransform
 
 __all__ = ["glow"]
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 def glow(
@@ -133,9 +132,7 @@ class _Couplings:
 
     def coupling(self, shape: Sequence[int], label: str) -> Coupling:
         arguments = dict(self._coupling)
-        arguments["transform"] = assembly.elementwise_transform(
-            arguments["transform"]
-        )
+        arguments["transform"] = assembly.elementwise_transform(arguments["transform"])
         return Coupling(
             shape,
             seed=self._next_seed(),

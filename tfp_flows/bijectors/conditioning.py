@@ -3,13 +3,11 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.bijectors.structure import inverted, parts
 
 __all__ = ["conditional_bijectors", "context_arguments"]
-
-tfb = tfp.bijectors
 
 
 def context_arguments(bijector: tfb.Bijector, context: tf.Tensor) -> dict[str, Any]:
@@ -59,4 +57,3 @@ def conditional_bijectors(bijector: tfb.Bijector) -> list[tfb.Bijector]:
     if getattr(bijector, "context_size", None) is not None:
         return [bijector]
     return [leaf for part in parts(bijector) for leaf in conditional_bijectors(part)]
-

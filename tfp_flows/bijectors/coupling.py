@@ -126,7 +126,8 @@ class Coupling(TrainableBijector):
         return tf.concat([rest, passing] if self.flip else [passing, rest], axis=-1)
 
     def _sum(self, log_slope: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(log_slope, axis=list(range(-self.forward_min_event_ndims, 0)))
+        event_axes = list(range(-self.forward_min_event_ndims, 0))
+        return tf.reduce_sum(log_slope, axis=event_axes)
 
 
 def _checked_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:

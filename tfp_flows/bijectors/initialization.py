@@ -3,18 +3,14 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.bijectors.structure import inverted, parts
 
 __all__ = ["initialize"]
 
-tfb = tfp.bijectors
 
-
-def initialize(
-    bijector: tfb.Bijector, x: tf.Tensor, **context: Any
-) -> tf.Tensor:
+def initialize(bijector: tfb.Bijector, x: tf.Tensor, **context: Any) -> tf.Tensor:
     """Calls `initialize` of every part on the data as it arrives there.
 
     Walks through `tfb.Chain`, `tfb.Invert` and `MultiScale` from the data side, so

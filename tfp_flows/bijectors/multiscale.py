@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.bijectors.initialization import initialize
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = ["MultiScale"]
-
-tfb = tfp.bijectors
 
 
 class MultiScale(TrainableBijector):
@@ -166,7 +164,5 @@ def _unflatten(
     """Joins a level's two halves; the last level has only `part`."""
     height, width, channels = shape
     here = channels if kept is None else channels // 2
-    image = tf.reshape(
-        part, tf.concat([tf.shape(part)[:-1], [height, width, here]], 0)
-    )
+    image = tf.reshape(part, tf.concat([tf.shape(part)[:-1], [height, width, here]], 0))
     return image if kept is None else tf.concat([kept, image], axis=-1)

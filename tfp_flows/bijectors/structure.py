@@ -1,10 +1,9 @@
 """How a composed bijector is put together."""
 
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 __all__ = ["inverted", "parts"]
 
-tfb = tfp.bijectors
 
 # `tfb.Invert(b)` and `tfb.Chain([...])` return an object of their private first base
 # class where a part is no composite tensor, and ours are none.

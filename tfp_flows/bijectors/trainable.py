@@ -11,11 +11,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 __all__ = ["TrainableBijector"]
-
-tfb = tfp.bijectors
 
 
 class TrainableBijector(tfb.Bijector):
@@ -61,7 +59,7 @@ class TrainableBijector(tfb.Bijector):
         name: str,
         **kwargs: Any,
     ) -> None:
-        self.network = network
+        self.network: Any = network
         self._network_variables = (
             [] if network is None else [weight.value for weight in network.variables]
         )

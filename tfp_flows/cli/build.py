@@ -1,6 +1,6 @@
 """From the name of a flow and the form of the data to a distribution."""
 
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows import architectures
 from tfp_flows.cli.fit import num_halvings
@@ -8,8 +8,6 @@ from tfp_flows.data import Schema
 from tfp_flows.distributions import Dequantized
 
 __all__ = ["build_distribution"]
-
-tfd = tfp.distributions
 
 
 def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distribution:

@@ -9,7 +9,7 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import data
-from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.options import FitOptions
 from tfp_flows.cli.rundir import RunDir, RunRecord
 from tfp_flows.cli.startup import load_tensorflow
@@ -62,14 +62,13 @@ def run(namespace: argparse.Namespace) -> None:
     place.check(resume=options.resume, overwrite=options.overwrite)
     _check_packages()
     task = _prepare(options, place)
-    # TensorFlow loads here, after everything that can go wrong without it.
-    load_tensorflow()
-    from tfp_flows.cli.outcome import write_outcome
-    from tfp_flows.cli.training import train
-
-    model, progress = train(task)
-    write_outcome(task, model, progress)
-    progress.remove(task.folder)
+    try:
+        _train_and_report(task)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            f"interrupted; what is done is kept in {task.folder}: repeat the command "
+            "with --resume to go on"
+        ) from None
     place.finish()
     print(
         f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
@@ -154,3 +153,14 @@ def _choose_flow(name: str | None, table: data.Table) -> str:
             f"{shape[0]} x {shape[1]}: crop or pad them, or add --flow coupling-spline"
         )
     return name or "glow"
+
+
+def _train_and_report(task: Task) -> None:
+    # TensorFlow loads here, after everything that can go wrong without it.
+    load_tensorflow()
+    from tfp_flows.cli.outcome import write_outcome
+    from tfp_flows.cli.training import train
+
+    model, progress = train(task)
+    write_outcome(task, model, progress)
+    progress.remove(task.folder)

@@ -10,7 +10,6 @@ from tfp_flows.cli.batches import training_batches
 from tfp_flows.cli.build import build_distribution
 from tfp_flows.cli.checkpoint import Checkpoint, Progress
 from tfp_flows.cli.density import event_rows, rows_at_a_time
-from tfp_flows.cli.errors import RunInterrupted
 from tfp_flows.cli.fit import Task
 from tfp_flows.data import Table
 from tfp_flows.models import FlowModel
@@ -31,7 +30,6 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
 
     Raises:
         RunError: When the loss is no longer a number.
-        RunInterrupted: When the user pressed Ctrl-C.
     """
     options = task.options
     keras.utils.set_random_seed(options.seed)
@@ -43,14 +41,8 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
         model = keras.models.load_model(task.folder / progress.last)
     _print_plan(task, model)
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
-    try:
-        if progress.epoch < options.epochs and not checkpoint.finished:
-            _fit(task, model, checkpoint)
-    except KeyboardInterrupt:
-        raise RunInterrupted(
-            f"interrupted after epoch {progress.epoch} of {options.epochs}: repeat the "
-            "command with --resume to go on"
-        ) from None
+    if progress.epoch < options.epochs and not checkpoint.finished:
+        _fit(task, model, checkpoint)
     best = keras.models.load_model(task.folder / progress.best, compile=False)
     return best, progress
 
@@ -59,7 +51,6 @@ def _new_model(task: Task) -> FlowModel:
     options = task.options
     distribution = build_distribution(task.flow, task.schema, seed=options.seed)
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
-    model.seed_generator = keras.random.SeedGenerator(options.seed)
     steps = len(task.split.train) // task.batch_size
     schedule = keras.optimizers.schedules.CosineDecay(
         options.learning_rate, decay_steps=options.epochs * steps

@@ -114,16 +114,13 @@ def _check_present(source: str, names: tuple[str, ...], known: tuple[str, ...]) 
 
 def _check_grid(source: str, values: np.ndarray, schema: Schema) -> None:
     """Refuses values between the integers that a dequantized column was fitted to."""
-    if schema.levels is None:
-        indices = [schema.columns.index(name) for name in schema.integer_columns]
-        values, expected = (
-            values[:, indices],
-            "integers in " + _listing(schema.integer_columns),
-        )
-        lowest, highest = -np.inf, np.inf
-    else:
-        expected = f"grey levels 0, 1, ..., {schema.levels - 1}"
+    lowest, highest = -np.inf, np.inf
+    if schema.levels is not None:
         lowest, highest = 0, schema.levels - 1
+        expected = f"grey levels 0, 1, ..., {highest}"
+    else:
+        values = values[:, [name in schema.integer_columns for name in schema.columns]]
+        expected = f"integers in {_listing(schema.integer_columns)}"
     finite = values[np.isfinite(values)]
     wrong = (finite != np.rint(finite)) | (finite < lowest) | (finite > highest)
     if wrong.any():

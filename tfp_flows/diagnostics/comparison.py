@@ -15,6 +15,7 @@ from tfp_flows.diagnostics.yardsticks import mean_and_standard_error
 __all__ = ["Result", "advantage", "compare_scores", "explanation", "headline"]
 
 CERTAIN = 2.0
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Result(NamedTuple):
@@ -126,7 +127,7 @@ def explanation(results: Sequence[Result]) -> str:
             "On these rows the simpler density is as good or better. More epochs, "
             "more data or another flow may change that."
         )
-    factor = (
-        f"{math.exp(ahead):,.3g}" if ahead < 9 else f"10^{ahead / math.log(10):.0f}"
-    )
+    factor = f"{math.exp(min(ahead, 7)):.3g}"
+    if ahead > math.log(1000):
+        factor = "10" + f"{ahead / math.log(10):.0f}".translate(SUPERSCRIPTS)
     return f"A typical held-out row gets {factor} times the density."

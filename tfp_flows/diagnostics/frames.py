@@ -42,8 +42,8 @@ def curve_limits(
     """Returns limits that show the later part of a curve and the levels near it.
 
     The later part is all but the first tenth of the epochs, at least one, and but
-    the highest twentieth of the values. Its height three times over is shown if the
-    rest reaches so far; levels up to three times its height away are shown too.
+    the highest twentieth of the values. Its height five times over is shown if the
+    rest reaches so far; levels up to three times that away are shown too.
 
     Args:
         curves: Values by epoch, by name.
@@ -59,7 +59,8 @@ def curve_limits(
     later = later if len(later) else shown
     low = later.min()
     height = (np.quantile(later, 0.95) - low) or 1.0
-    high = max(low + 0.5 * height, min(shown.max(), low + 3 * height))
+    high = max(low + 0.5 * height, min(shown.max(), low + 5 * height))
+    height = high - low
     near = lines[(lines < high + 3 * height) & (lines > low - 3 * height)]
     low, high = min([low, *near]), max([high, *near])
     return float(low - 0.08 * (high - low)), float(high + 0.08 * (high - low))

@@ -86,6 +86,7 @@ def best_point(axis: Any, epoch: int, curve: np.ndarray, theme: Theme) -> None:
         ha="right" if late else "left",
         color=theme.ink,
         fontsize=9,
+        bbox={"facecolor": theme.paper, "alpha": 0.8, "linewidth": 0, "pad": 1},
     )
 
 

@@ -258,7 +258,7 @@ def worst_rows(
     marks.cells(axis, rows[:, shown], scored[:, shown], theme)
     names = [shortened(columns[index], max(12, 72 // len(shown))) for index in shown]
     axis.set_xticks(range(len(shown)), names, parse_math=False)
-    if len(shown) > 8:
+    if len(shown) * max(map(len, names)) > 90:
         axis.tick_params(axis="x", labelrotation=25)
     labels = labels or [f"worst {place}" for place in range(1, 1 + len(rows))]
     sides = [f"{k}   {v:.1f} nats" for k, v in zip(labels, scores, strict=True)]

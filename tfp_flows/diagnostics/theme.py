@@ -99,7 +99,7 @@ def heading(
 def end_labels(axis: Any, labels: Sequence[tuple[float, str, str]]) -> None:
     """Writes (value, text, color) right of the frame, moved apart if they collide."""
     low, high = axis.get_ylim()
-    gap = 0.15 / (axis.figure.get_figheight() * axis.get_position().height)
+    gap = 0.17 / (axis.figure.get_figheight() * axis.get_position().height)
     position = -gap
     heights = []
     for value, _, _ in sorted(labels):
@@ -126,10 +126,12 @@ def shortened(name: str, length: int = 14) -> str:
 
 
 def compact(value: float) -> str:
-    """Returns three significant digits in few characters, ``1.23e-05`` as 1.2e-5."""
+    """Returns about three digits in few characters, ``1.23e-05`` as 1.2e-5."""
     text = f"{value:.3g}"
     if "e" not in text:
         return text
+    if 1000 <= abs(value) < 100_000:
+        return f"{value:.0f}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.ops import uniform_from_hash
 
 __all__ = ["Dequantized"]
-
-tfd = tfp.distributions
 
 
 class Dequantized(tfd.Distribution):
@@ -113,9 +112,7 @@ class Dequantized(tfd.Distribution):
             noise = tf.random.stateless_uniform(tf.shape(x), seed, dtype=self.dtype)
         else:
             rank = len(self.event_shape)
-            rows = tf.reshape(
-                x, tf.concat([tf.shape(x)[: tf.rank(x) - rank], [-1]], 0)
-            )
+            rows = tf.reshape(x, tf.concat([tf.shape(x)[: tf.rank(x) - rank], [-1]], 0))
             noise = tf.reshape(uniform_from_hash(rows, stream), tf.shape(x))
         return x + tf.constant(self._step, self.dtype) * noise
 
@@ -132,9 +129,7 @@ class Dequantized(tfd.Distribution):
                 tf.random.split(seed, self._num_samples), num=self._num_samples
             )
         values = [
-            self._distribution.log_prob(
-                self.dequantize(value, seed, stream), **kwargs
-            )
+            self._distribution.log_prob(self.dequantize(value, seed, stream), **kwargs)
             for stream, seed in enumerate(seeds)
         ]
         bound = tf.reduce_logsumexp(tf.stack(values), axis=0)

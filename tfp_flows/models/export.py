@@ -20,7 +20,7 @@ def export_saved_model(model: "FlowModel", filepath: str, verbose: bool = True) 
     archive.write_out(filepath, verbose=verbose)
 
 
-def _endpoints(model: "FlowModel") -> dict[str, tuple[Any, list[tf.TensorSpec]]]:
+def _endpoints(model: "FlowModel") -> dict[str, Any]:
     distribution = model.distribution
     dtype = distribution.dtype
     x = tf.TensorSpec([None, *distribution.event_shape], dtype, name="x")
@@ -33,7 +33,7 @@ def _endpoints(model: "FlowModel") -> dict[str, tuple[Any, list[tf.TensorSpec]]]
     def sample(n: tf.Tensor, seed: tf.Tensor, context: Any = None) -> tf.Tensor:
         return model.sample(n, context, seed)
 
-    endpoints = {
+    endpoints: dict[str, Any] = {
         "log_prob": (lambda x, *context: model.log_prob(x, *context), [x, *context]),
         "sample": (sample, [count, seed, *context]),
     }

@@ -1,11 +1,12 @@
 """What a flow model accepts as data, brought to one form and checked."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["check_rows", "leading_rows", "pack"]
+__all__ = ["check_rows", "is_rereadable", "leading_rows", "pack", "pack_validation"]
 
 
 def pack(x: Any, y: Any, context_size: int | None) -> Any:
@@ -50,6 +51,37 @@ def _pack_dataset(data: tf.data.Dataset, context_size: int | None) -> tf.data.Da
     return data.map(lambda x, context, *rest: ((x, context), None, *rest))
 
 
+def pack_validation(
+    data: Any, context_size: int | None, packed: Callable[..., Any]
+) -> Any:
+    """Returns `validation_data` as Keras takes it, in the forms that `fit` takes.
+
+    Args:
+        data: a `tf.data.Dataset`; x; or (x,), (x, target, weight) with
+            x = (x, context), or (x, context) and (x, context, weight).
+        context_size: C of a conditional model, else None.
+        packed: checks and packs inputs, as for training.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return packed(data)
+    if not isinstance(data, tuple | list):
+        return (packed(data), None)
+    x, *rest = data
+    context = None
+    if context_size is not None and not isinstance(x, tuple | list) and rest:
+        context = rest[0]
+    return (packed(x, context), None, *rest[1:])
+
+
+def is_rereadable(data: Any) -> bool:
+    """Whether reading some rows of the data leaves it as it was."""
+    leaves = data if isinstance(data, tuple) else (data,)
+    return all(
+        isinstance(leaf, np.ndarray | tf.data.Dataset) or tf.is_tensor(leaf)
+        for leaf in leaves
+    )
+
+
 def check_rows(
     values: Any, shape: tuple[int | None, ...], what: str, dtype: tf.DType
 ) -> None:
@@ -67,9 +99,7 @@ def check_rows(
         size is not None and size != found
         for size, found in zip(shape, array.shape[1:], strict=False)
     ):
-        raise ValueError(
-            f"{what} must have shape {expected}, received {array.shape}."
-        )
+        raise ValueError(f"{what} must have shape {expected}, received {array.shape}.")
     if array.dtype.kind not in "fiub":
         raise ValueError(
             f"{what} must be numbers convertible to {dtype.name}, received dtype "

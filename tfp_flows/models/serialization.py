@@ -20,10 +20,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 __all__ = ["deserialize", "serialize"]
 
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 _TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
 
@@ -63,7 +64,9 @@ class _Writer:
             items = [self.write(v, f"{where}[{i}]") for i, v in enumerate(value)]
             return {"tuple" if isinstance(value, tuple) else "list": items}
         if isinstance(value, Mapping):
-            return {"dict": [[k, self.write(v, f"{where}.{k}")] for k, v in value.items()]}
+            return {
+                "dict": [[k, self.write(v, f"{where}.{k}")] for k, v in value.items()]
+            }
         if isinstance(value, tf.TensorShape):
             return {"shape": value.as_list()}
         if isinstance(value, tf.DType):
@@ -72,7 +75,7 @@ class _Writer:
             return {"name": _name_of(value, where)}
         if dataclasses.is_dataclass(value):
             return self._dataclass(value, where)
-        if isinstance(value, np.ndarray | np.generic) or _is_eager_tensor(value):
+        if isinstance(value, np.ndarray | np.generic) or _is_constant(value):
             return _array(value)
         return self._reference(value, where)
 
@@ -104,12 +107,17 @@ class _Writer:
             _name_of(type(value), where)
             return {"keras": keras.saving.serialize_keras_object(value)}
         if isinstance(value, tfp.util.DeferredTensor):
+            # TFP shows a bijector's bound method in place of the bijector.
+            bijector = getattr(value.transform_fn, "__self__", value.transform_fn)
             return {
                 "transformed": self.write(value.pretransformed_input, f"{where}.input"),
-                "bijector": self.write(value.transform_fn, f"{where}.transform_fn"),
+                "bijector": self.write(bijector, f"{where}.transform_fn"),
             }
         parameters = getattr(value, "parameters", None)
-        if isinstance(value, tfd.Distribution | tfb.Bijector) and parameters is not None:
+        if (
+            isinstance(value, tfd.Distribution | tfb.Bijector)
+            and parameters is not None
+        ):
             name = _name_of(_public_class(type(value)), where)
             return {
                 "class": name,
@@ -170,7 +178,9 @@ class _Reader:
         return _find(data["class"])(**arguments)
 
 
-def _is_eager_tensor(value: Any) -> bool:
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, tf.Variable | tfp.util.DeferredTensor):
+        return False
     return tf.is_tensor(value) and hasattr(value, "numpy")
 
 
@@ -223,8 +233,9 @@ def _find(name: str) -> Any:
 def _refusal(value: Any, where: str) -> str:
     return (
         f"Cannot save the part {where or 'distribution'!r}, {value!r} of type "
-        f"{type(value).__name__}: it has no description from which it could be rebuilt. "
-        "Use a Keras layer instead of a lambda or closure; for a class or function of "
-        "your own, register it with keras.saving.register_keras_serializable. "
-        "save_weights and export work without this."
+        f"{type(value).__name__}: it has no description from which it could be "
+        "rebuilt. Instead of a lambda or closure use an object with get_config, and "
+        "register your own classes and functions with "
+        "keras.saving.register_keras_serializable. save_weights and export work "
+        "without this."
     )

@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 __all__ = ["Tracked", "track"]
-
-tfd = tfp.distributions
 
 
 class Tracked(NamedTuple):
@@ -33,9 +31,7 @@ class Tracked(NamedTuple):
     """Those that neither TFP nor the layers list, found by the trace alone."""
 
 
-def track(
-    distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]
-) -> Tracked:
+def track(distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]) -> Tracked:
     """Finds every variable of `distribution` and makes it visible to both worlds.
 
     Variables that TFP does not list (weights of Keras networks in stock bijectors,
@@ -62,8 +58,10 @@ def track(
 
 def _variables_read_by(evaluate: Callable[[], tf.Tensor]) -> list[tf.Variable]:
     graph = tf.function(evaluate, autograph=False).get_concrete_function().graph
-    # The order in which a graph watches its variables is that of first reads.
-    return list(graph.variables)
+    # A graph keeps what it reads in a set; its captures stand in order of first use,
+    # which is the same for a distribution rebuilt from a file.
+    order = {id(handle): index for index, handle in enumerate(graph.external_captures)}
+    return sorted(graph.variables, key=lambda variable: order[id(variable.handle)])
 
 
 def _keras_layers(distribution: tfd.Distribution) -> list[keras.layers.Layer]:

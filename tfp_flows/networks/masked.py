@@ -21,7 +21,7 @@ class MaskedDense(keras.layers.Dense):
         **kwargs: as for `keras.layers.Dense`; `units` follows from the mask.
     """
 
-    def __init__(self, mask: Sequence[Sequence[float]], **kwargs: Any) -> None:
+    def __init__(self, mask: Any, **kwargs: Any) -> None:
         self.mask = np.asarray(mask, "float32")
         kwargs["units"] = self.mask.shape[1]
         super().__init__(**kwargs)
@@ -88,9 +88,7 @@ class MaskedAutoregressiveNetwork(Conditioner):
             **kwargs,
         )
         self.event_size = event_size
-        masks = _masks(
-            event_size, context_size or 0, self.hidden_sizes, num_parameters
-        )
+        masks = _masks(event_size, context_size or 0, self.hidden_sizes, num_parameters)
         self.hidden_layers = [
             MaskedDense(
                 mask,
@@ -112,9 +110,7 @@ class MaskedAutoregressiveNetwork(Conditioner):
         hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
         for layer in self.hidden_layers:
             hidden = layer(hidden)
-        shape = tf.concat(
-            [tf.shape(x)[:-1], [self.num_parameters, self.event_size]], 0
-        )
+        shape = tf.concat([tf.shape(x)[:-1], [self.num_parameters, self.event_size]], 0)
         return tf.reshape(self.output_layer(hidden), shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -102,9 +102,7 @@ class RationalQuadratic:
             tf.where(inside, log_slope, tf.zeros_like(log_slope)),
         )
 
-    def _find_bin(
-        self, value: tf.Tensor, parameters: tf.Tensor, inverse: bool
-    ) -> _Bin:
+    def _find_bin(self, value: tf.Tensor, parameters: tf.Tensor, inverse: bool) -> _Bin:
         """Selects the bin by a one-hot mask, [batch..., K, D].
 
         On these sizes a masked sum is faster than a gather, whose gradient is a

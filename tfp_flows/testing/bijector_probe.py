@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.testing.numerics import as_tensor, default_tolerance
 from tfp_flows.testing.probe import Probe
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BijectorProbe", "probe_bijector"]
 
-tfb = tfp.bijectors
 
 # Rows of the vectorized Jacobian: bounds the memory for wide events.
 _MAX_JACOBIAN_ROWS = 4096

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.testing import (
     bijector_laws,
@@ -31,8 +32,6 @@ __all__ = [
     "check_distribution",
 ]
 
-tfb = tfp.bijectors
-tfd = tfp.distributions
 
 _COMPUTATION_LAWS = (
     computation_laws.graph,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.testing.integration import Frame, Integral, fit_frame, integrate
 from tfp_flows.testing.numerics import as_tensor, default_tolerance
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DistributionProbe", "probe_distribution"]
 
-tfb = tfp.bijectors
-tfd = tfp.distributions
 
 # Rows of x that are drawn where the caller gives none.
 _DEFAULT_ROWS = 6

@@ -1,0 +1,138 @@
+"""A distribution with its context and its noise under one plain interface."""
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows import bijectors
+from tfp_flows.distributions import Dequantized
+
+__all__ = ["Density"]
+
+
+class Density:
+    """What a model needs of a distribution, conditional or not, gridded or not.
+
+    TFP takes a context as nested keyword arguments and a `Dequantized` distribution
+    wraps the one that has the bijector; here both are plain arguments.
+
+    Args:
+        distribution: over one event: batch shape (), event shape fully known.
+
+    Raises:
+        TypeError: `distribution` is no `tfd.Distribution`.
+        ValueError: it has a batch shape or an event shape that is not fully known.
+    """
+
+    def __init__(self, distribution: tfd.Distribution) -> None:
+        _check(distribution)
+        self.distribution = distribution
+        self.dtype = distribution.dtype
+        self.event_shape = tuple(distribution.event_shape)
+        self.is_gridded = isinstance(distribution, Dequantized)
+        inner = distribution.distribution if self.is_gridded else distribution
+        self.bijector = getattr(inner, "bijector", None)
+        conditional = (
+            []
+            if self.bijector is None
+            else bijectors.conditional_bijectors(self.bijector)
+        )
+        self.context_size = conditional[0].context_size if conditional else None
+
+    @property
+    def base_event_shape(self) -> tuple[int, ...] | None:
+        """Shape of the base's event; None where there is no bijector."""
+        if self.bijector is None:
+            return None
+        shape = tf.TensorShape(self.event_shape)
+        return tuple(self.bijector.inverse_event_shape(shape))
+
+    def log_prob(self, x: Any, context: Any, seed: Any = None) -> tf.Tensor:
+        """Returns log p(x | context), [batch...]; the seed is for dequantisation noise."""
+        arguments = self._distribution_arguments(context)
+        if seed is not None:
+            arguments["seed"] = seed
+        return self.distribution.log_prob(self._fresh(x), **arguments)
+
+    def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
+        """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
+        shape = [n]
+        if context is not None:
+            shape = tf.concat([[n], tf.shape(context)[:-1]], 0)
+        arguments = self._distribution_arguments(context)
+        return self.distribution.sample(shape, seed=seed, **arguments)
+
+    def forward(self, z: Any, context: Any) -> tf.Tensor:
+        """Base → data; on the grid where data is gridded."""
+        arguments = self._bijector_arguments(context)
+        x = self._checked_bijector().forward(self._fresh(z), **arguments)
+        return self.distribution.quantize(x) if self.is_gridded else x
+
+    def inverse(self, x: Any, context: Any) -> tf.Tensor:
+        """Data → base; gridded data gets the noise that its row hashes to."""
+        arguments = self._bijector_arguments(context)
+        x = self._fresh(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        return self._checked_bijector().inverse(x, **arguments)
+
+    def initialize(self, x: Any, context: Any) -> None:
+        """Sets the data-dependent parts of the bijector from rows of data."""
+        if self.bijector is None:
+            return
+        arguments = self._bijector_arguments(context)
+        x = self._fresh(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        bijectors.initialize(tfb.Invert(self.bijector), x, **arguments)
+
+    def _fresh(self, x: Any) -> tf.Tensor:
+        # TFP caches by tensor and would return what weights that have changed since
+        # made of this one.
+        return tf.identity(tf.cast(x, self.dtype))
+
+    def _distribution_arguments(self, context: Any) -> dict[str, Any]:
+        nested = self._bijector_arguments(context)
+        return {"bijector_kwargs": nested} if nested else {}
+
+    def _bijector_arguments(self, context: Any) -> dict[str, Any]:
+        if (context is None) != (self.context_size is None):
+            wanted, received = "no context", "none"
+            if self.context_size is not None:
+                wanted = f"a context of {self.context_size} features"
+            if context is not None:
+                received = f"shape {tuple(context.shape)}"
+            raise ValueError(f"This model expects {wanted}, received {received}.")
+        if context is None:
+            return {}
+        context = tf.cast(context, self.dtype)
+        return bijectors.context_arguments(self.bijector, context)
+
+    def _checked_bijector(self) -> tfb.Bijector:
+        if self.bijector is None:
+            raise ValueError(
+                f"{self.distribution.name} is no transformed distribution: it has no "
+                "map between a base and the data."
+            )
+        return self.bijector
+
+
+def _check(distribution: Any) -> None:
+    if not isinstance(distribution, tfd.Distribution):
+        raise TypeError(
+            "FlowModel expects a tfp.distributions.Distribution, received "
+            f"{type(distribution).__name__}."
+        )
+    if distribution.batch_shape.rank != 0:
+        raise ValueError(
+            "FlowModel expects a distribution over one event, batch shape (); "
+            f"received batch shape {distribution.batch_shape}. Wrap it in "
+            "tfd.Independent if its batch axes belong to the event."
+        )
+    if not distribution.event_shape.is_fully_defined():
+        raise ValueError(
+            "FlowModel expects a fully known event shape, received "
+            f"{distribution.event_shape}. Give the base distribution a static shape."
+        )

@@ -1,0 +1,43 @@
+"""Seeds that a model draws itself, part of what it saves."""
+
+import random
+
+import keras
+import tensorflow as tf
+
+__all__ = ["SeedSequence"]
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class SeedSequence(keras.layers.Layer):
+    """Stateless seeds of shape [2], a new one at every call of `next`.
+
+    The state is a weight: a model that was saved and loaded goes on with the seeds it
+    would have drawn, which Keras' own generator does not (its state is not saved).
+    Under a distribution strategy each replica gets seeds of its own.
+
+    The first state is drawn from Python's generator, which
+    `keras.utils.set_random_seed` seeds.
+    """
+
+    def __init__(self, name: str = "seeds") -> None:
+        super().__init__(name=name)
+        self.state = self.add_weight(
+            shape=(2,),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            # Every replica advances it by one; so the first one's value is that of all.
+            aggregation="only_first_replica",
+            name="state",
+        )
+        self.state.assign([random.randrange(2**31), 0])
+        self.built = True
+
+    def next(self) -> tf.Tensor:
+        """Returns a seed, int32 of shape [2], and advances the state."""
+        seed = tf.cast(tf.identity(self.state.value), tf.int32)
+        self.state.value.assign_add([0, 1])
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        return tf.random.fold_in(seed, replica)
