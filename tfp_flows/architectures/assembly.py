@@ -8,9 +8,19 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Whiten
+from tfp_flows.distributions import GaussianMixture
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
-__all__ = ["elementwise_transform", "flow", "preprocessing", "standard_normal"]
+__all__ = [
+    "elementwise_transform",
+    "flow",
+    "mixture_base",
+    "preprocessing",
+    "standard_normal",
+]
+
+# Full covariances grow as D²; beyond this size one component has too many numbers.
+_MAX_MIXTURE_SIZE = 128
 
 
 def flow(
@@ -25,6 +35,13 @@ def standard_normal(event_size: int, dtype: Any) -> tfd.Distribution:
     """N(0, I) over [event_size]."""
     zeros = tf.zeros([event_size], dtype)
     return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
+
+
+def mixture_base(event_size: int, dtype: Any) -> tfd.Distribution:
+    """The default base of tables: a Gaussian mixture, N(0, I) beyond 128 columns."""
+    if event_size > _MAX_MIXTURE_SIZE:
+        return standard_normal(event_size, dtype)
+    return GaussianMixture(event_size, dtype=dtype)
 
 
 def elementwise_transform(transform: str | ElementwiseTransform) -> Any:

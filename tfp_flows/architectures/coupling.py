@@ -42,5 +42,5 @@ def coupling_flow(
             ),
             Linear(event_size, dtype=dtype, name=f"linear_{index}"),
         ]
-    base = assembly.standard_normal(event_size, dtype) if base is None else base
+    base = assembly.mixture_base(event_size, dtype) if base is None else base
     return assembly.flow(base, layers, name)

@@ -34,6 +34,7 @@ class Density:
         self.is_gridded = isinstance(distribution, Dequantized)
         inner = distribution.distribution if self.is_gridded else distribution
         self.bijector = getattr(inner, "bijector", None)
+        self._base = getattr(inner, "distribution", None)
         conditional = (
             []
             if self.bijector is None
@@ -79,14 +80,16 @@ class Density:
         return self._checked_bijector().inverse(x, **arguments)
 
     def initialize(self, x: Any, context: Any) -> None:
-        """Sets the data-dependent parts of the bijector from rows of data."""
+        """Sets the data-dependent parts, bijectors and base, from rows of data."""
         if self.bijector is None:
             return
         arguments = self._bijector_arguments(context)
         x = self._fresh(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
-        bijectors.initialize(tfb.Invert(self.bijector), x, **arguments)
+        z = bijectors.initialize(tfb.Invert(self.bijector), x, **arguments)
+        if hasattr(self._base, "initialize"):
+            self._base.initialize(z)
 
     def _fresh(self, x: Any) -> tf.Tensor:
         # TFP caches by tensor and would return what weights that have changed since
