@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.cases.architectures import CASES as ARCHITECTURES
 from tests.cases.case import parametrize
-from tests.cases.distributions import CASES as DISTRIBUTIONS
+from tests.cases.distributions import DENSITIES, GRIDDED
 from tests.randomness import perturb
 from tfp_flows import bijectors
 from tfp_flows.testing import check_distribution
@@ -33,6 +33,13 @@ def test_architecture_passes_the_public_audit(case):
     )
 
 
+@pytest.mark.parametrize(**parametrize(DENSITIES))
+def test_density_passes_the_public_audit(case):
+    distribution = case.make()
+    perturb(distribution, scale=0.05)
+    check_distribution(distribution, case.points(), exempt=case.exempt)
+
+
 @pytest.mark.parametrize(**parametrize(ARCHITECTURES))
 def test_architecture_starts_as_its_base_up_to_a_linear_map(case):
     """Every conditioner ends at zero: log|det J| is the same everywhere."""
@@ -52,7 +59,7 @@ def test_same_seed_same_flow(case):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(**parametrize(DISTRIBUTIONS))
+@pytest.mark.parametrize(**parametrize(GRIDDED))
 def test_discrete_distribution_sums_to_one(case):
     """Σ P(x) over the grid, the continuous feature by quadrature."""
     distribution = case.make()
@@ -65,7 +72,7 @@ def test_discrete_distribution_sums_to_one(case):
     assert abs(total - 1) < 0.02
 
 
-@pytest.mark.parametrize(**parametrize(DISTRIBUTIONS))
+@pytest.mark.parametrize(**parametrize(GRIDDED))
 def test_discrete_samples_lie_on_the_grid_and_repeat_with_the_seed(case):
     distribution = case.make()
     x = distribution.sample(500, seed=(1, 2)).numpy()

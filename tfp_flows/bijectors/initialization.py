@@ -37,6 +37,8 @@ def _walk(
         for part in reversed(chain) if inverse else chain:
             x = _walk(part, x, context.get(part.name, {}), inverse)
         return x
+    if context and getattr(bijector, "context_size", None) is not None:
+        bijector.network.adapt_context(**context)
     if hasattr(bijector, "initialize"):
         if inverse:
             raise ValueError(

@@ -32,6 +32,7 @@ class MultiScale(TrainableBijector):
         name: name of the bijector.
 
     Example:
+        >>> from tfp_flows.bijectors import Squeeze
         >>> levels = [Squeeze((4, 4, 1)), Squeeze((2, 2, 2), name="squeeze_2")]
         >>> tuple(MultiScale((4, 4, 1), levels).forward(tf.zeros([3, 4, 4, 1])).shape)
         (3, 16)

@@ -20,10 +20,6 @@ __all__ = ["train"]
 # needs; without a bound one batch with an extreme row can ruin the weights.
 _CLIP_NORM = 10.0
 
-# Whitening wants many rows; activation normalization of images needs few, and a
-# convolution's activations for many do not fit into memory.
-_ADAPT_ROWS = {1: 50_000, 3: 1_024}
-
 
 def train(task: Task) -> tuple[FlowModel, Progress]:
     """Trains, or goes on training, and returns the best model.
@@ -59,9 +55,8 @@ def _new_model(task: Task) -> FlowModel:
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
     x, context = _arrays(model, task.part("train"))
-    limit = _ADAPT_ROWS[len(distribution.event_shape)]
-    some = np.random.default_rng(options.seed).permutation(len(x))[:limit]
-    model.adapt(x[some], None if context is None else context[some])
+    order = np.random.default_rng(options.seed).permutation(len(x))
+    model.adapt(x[order], None if context is None else context[order])
     return model
 
 

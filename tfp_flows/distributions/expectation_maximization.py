@@ -63,7 +63,7 @@ def _cluster(
     rows: np.ndarray, count: int, rng: np.random.Generator, starts: int = 3
 ) -> np.ndarray:
     """Labels [N] of the k-means clustering with the least distance to centers."""
-    best, best_distance = None, np.inf
+    best, best_distance = np.zeros(len(rows), int), np.inf
     for _ in range(starts):
         centers = _spread_centers(rows, count, rng)
         for _ in range(_LLOYD_STEPS):
@@ -121,7 +121,7 @@ def _upper_factor(inverse_lower: np.ndarray) -> np.ndarray:
 
 
 def _joint_log_density(rows: np.ndarray, mixture: FittedMixture) -> np.ndarray:
-    """log wₖ + log N(row; k), [N, K]."""
+    """Returns log wₖ + log N(row; k), [N, K]."""
     columns = []
     for weight, mean, factor in zip(*mixture, strict=True):
         white = (rows - mean) @ factor.T

@@ -12,10 +12,16 @@ from tfp_flows.distributions.expectation_maximization import fit_gaussian_mixtur
 
 __all__ = ["GaussianMixture"]
 
-# Rows that the mixture is set from, and rows a component of D features must have,
-# for each of the D + 1 numbers of a row's mean and scale.
+# Rows that the mixture is set from.
 _MAX_ROWS = 20_000
-_ROWS_PER_NUMBER = 5
+# Rows that a component needs for each of D + 1: below, it would fit single rows.
+_ROWS_PER_FEATURE = 5
+# With more than this times D² rows the flow finds the modes itself, and ends better
+# from one Gaussian. Held-out nats after 40 epochs from a mixture and from N(0, I):
+# satimage (rows / D² = 4) 4.5 and 1.1; segment (6) 45.4 and 38.1; penbased (34) 0.03
+# and −0.18; magic (152) −4.82 and −4.53; phoneme (173) −3.36 and −3.27. Against the
+# rule stands spambase (1), whose columns are nearly all zeros: 39 and 98.
+_ENOUGH_ROWS = 100
 _ABSENT_LOGIT = -15.0
 
 
@@ -39,8 +45,8 @@ class GaussianMixture(tfd.Distribution):
 
     Example:
         >>> mixture = GaussianMixture(1, num_components=2)
-        >>> mixture.initialize(np.r_[np.zeros(50), np.ones(50) * 8][:, None])
-        >>> mixture.means.numpy().round(3).ravel().tolist()
+        >>> mixture.initialize(np.r_[np.zeros(20), np.ones(20) * 8][:, None])
+        >>> sorted(mixture.means.numpy().round(3).ravel().tolist())
         [0.0, 8.0]
 
     Reference: McLachlan and Peel (2000), "Finite Mixture Models", section 3.2.
@@ -99,23 +105,32 @@ class GaussianMixture(tfd.Distribution):
     def initialize(self, z: Any) -> None:
         """Sets the mixture to its maximum likelihood on rows z by EM.
 
-        At most 20,000 rows are used, and fewer components than K where there are
-        fewer than 5 (D + 1) rows for each: the others start with next to no weight.
+        Fewer than K components are used where there are fewer than 5 (D + 1) rows for
+        each, and one alone where there are more than 100 D² rows: then a flow finds
+        the modes itself. The others start with next to no weight.
 
         Args:
             z: [N, D], finite.
         """
-        rows = np.asarray(z, "float64").reshape(-1, self.means.shape[1])[:_MAX_ROWS]
-        most = len(rows) // (_ROWS_PER_NUMBER * (rows.shape[1] + 1))
-        count = int(np.clip(most, 1, self.means.shape[0]))
-        fitted = fit_gaussian_mixture(rows, count)
-        # Numbers of components that are not used stay those of N(0, I).
-        self.logits.assign(tf.fill(self.logits.shape, _as(self.dtype, _ABSENT_LOGIT)))
-        self.logits[:count].assign(_as(self.dtype, np.log(fitted.weights)))
-        self.means[:count].assign(_as(self.dtype, fitted.means))
+        count, size = self.means.shape
+        rows = np.asarray(z, "float64").reshape(-1, size)
+        count = min(count, max(1, len(rows) // (_ROWS_PER_FEATURE * (size + 1))))
+        if len(rows) > _ENOUGH_ROWS * size**2:
+            count = 1
+        fitted = fit_gaussian_mixture(rows[:_MAX_ROWS], count)
         diagonal = np.diagonal(fitted.precision_factors, axis1=1, axis2=2)
-        self.log_diagonal[:count].assign(_as(self.dtype, np.log(diagonal)))
-        self.upper[:count].assign(_as(self.dtype, np.triu(fitted.precision_factors, 1)))
+        self._assign(self.logits, np.log(fitted.weights), absent=_ABSENT_LOGIT)
+        self._assign(self.means, fitted.means)
+        self._assign(self.log_diagonal, np.log(diagonal))
+        self._assign(self.upper, np.triu(fitted.precision_factors, 1))
+
+    def _assign(
+        self, variable: tf.Variable, values: np.ndarray, absent: float = 0.0
+    ) -> None:
+        """Sets the first components; the others get the numbers of N(0, I)."""
+        filled = np.full(variable.shape, absent)
+        filled[: len(values)] = values
+        variable.assign(tf.cast(filled, self.dtype))
 
     def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
         difference = value[..., tf.newaxis, :] - self.means
@@ -151,7 +166,3 @@ class GaussianMixture(tfd.Distribution):
 
     def _default_event_space_bijector(self) -> Any:
         return tfp.bijectors.Identity()
-
-
-def _as(dtype: tf.DType, value: Any) -> tf.Tensor:
-    return tf.cast(value, dtype)

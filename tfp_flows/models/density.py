@@ -51,7 +51,7 @@ class Density:
         return tuple(self.bijector.inverse_event_shape(shape))
 
     def log_prob(self, x: Any, context: Any, seed: Any = None) -> tf.Tensor:
-        """Returns log p(x | context), [batch...]; the seed is for dequantisation noise."""
+        """Returns log p(x | context), [batch...]; the seed is for dequantization."""
         arguments = self._distribution_arguments(context)
         if seed is not None:
             arguments["seed"] = seed
@@ -88,8 +88,9 @@ class Density:
         if self.is_gridded:
             x = self.distribution.dequantize(x)
         z = bijectors.initialize(tfb.Invert(self.bijector), x, **arguments)
-        if hasattr(self._base, "initialize"):
-            self._base.initialize(z)
+        set_base = getattr(self._base, "initialize", None)
+        if set_base is not None:
+            set_base(z)
 
     def _fresh(self, x: Any) -> tf.Tensor:
         # TFP caches by tensor and would return what weights that have changed since

@@ -17,8 +17,9 @@ from tfp_flows.objectives import NegativeLogLikelihood
 
 __all__ = ["FlowModel"]
 
-# Rows that data-dependent parts are set from; more change them little.
-_ADAPT_ROWS = 50_000
+# Rows that data-dependent parts are set from, by the rank of an event: whitening
+# wants many; a convolution's activations for as many would not fit into memory.
+_ADAPT_ROWS = {1: 50_000, 3: 1_024}
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
@@ -159,15 +160,17 @@ class FlowModel(keras.Model):
     def adapt(self, x: Any, context: Any = None) -> None:
         """Sets the data-dependent parts (Standardize, Whiten, ActNorm …) from data.
 
-        `fit` does this once with the first 50,000 rows it is given, unless it was
-        done before.
+        `fit` does this once with the first rows it is given, 50,000 vectors or 1,024
+        images, unless it was done before.
 
         Args:
             x: [N, event...], or a `tf.data.Dataset` as for `fit`.
             context: [N, C] for a conditional model.
         """
         packed = self._packed(x, context)
-        rows = model_inputs.leading_rows(packed, _ADAPT_ROWS)
+        rank = len(self._density.event_shape)
+        limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
+        rows = model_inputs.leading_rows(packed, limit)
         x, context = rows if self.context_size is not None else (rows, None)
         self._density.initialize(x, context)
         self._adapted.assign(True)
@@ -188,13 +191,18 @@ class FlowModel(keras.Model):
             kwargs["validation_data"] = model_inputs.pack_validation(
                 kwargs["validation_data"], self.context_size, self._packed
             )
-        if not bool(self._adapted.value) and model_inputs.is_rereadable(x):
+        # Read as a number: a variable of several replicas is true whatever it holds.
+        adapted = bool(tf.identity(self._adapted.value))
+        if not adapted and model_inputs.is_rereadable(x):
             self.adapt(x)
-        return super().fit(x, **kwargs)
+        target = model_inputs.target_for(x, kwargs.get("sample_weight"))
+        return super().fit(x, target, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean negative log-likelihood; y is a context, as in `fit`."""
-        return super().evaluate(self._packed(x, y), **kwargs)
+        x = self._packed(x, y)
+        target = model_inputs.target_for(x, kwargs.get("sample_weight"))
+        return super().evaluate(x, target, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns the log-density of each row, [N]."""

@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["check_rows", "is_rereadable", "leading_rows", "pack", "pack_validation"]
+__all__ = [
+    "check_rows",
+    "is_rereadable",
+    "leading_rows",
+    "pack",
+    "pack_validation",
+    "target_for",
+]
 
 
 def pack(x: Any, y: Any, context_size: int | None) -> Any:
@@ -71,6 +78,16 @@ def pack_validation(
     if context_size is not None and not isinstance(x, tuple | list) and rest:
         context = rest[0]
     return (packed(x, context), None, *rest[1:])
+
+
+def target_for(inputs: Any, sample_weight: Any = None) -> np.ndarray | None:
+    """Returns the target to pass to Keras beside `sample_weight`: zeros, or None.
+
+    Without a target Keras drops the weights of arrays and says nothing.
+    """
+    if sample_weight is None or isinstance(inputs, tf.data.Dataset):
+        return None
+    return np.zeros(len(inputs[0] if isinstance(inputs, tuple) else inputs), "float32")
 
 
 def is_rereadable(data: Any) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 __all__ = ["Conditioner"]
@@ -14,6 +15,9 @@ class Conditioner(keras.layers.Layer):
 
     A conditioner is built when it is constructed: a bijector must be able to list
     its weights before it has seen data. Call it as ``network(x, context)``.
+
+    The context is standardised inside, by statistics that `adapt_context` sets and
+    that are saved with the weights: a year and a temperature weigh the same.
 
     Call arguments:
         x: [batch..., inputs] (or [batch..., H, W, inputs] for images).
@@ -50,6 +54,38 @@ class Conditioner(keras.layers.Layer):
         self.context_size = context_size
         self.activation = activation
         self.seed = seed
+        if context_size is not None:
+            self.context_mean = self._statistic("context_mean", "zeros")
+            self.context_scale = self._statistic("context_scale", "ones")
+
+    def _statistic(self, name: str, initializer: str) -> keras.Variable:
+        return self.add_weight(
+            shape=(self.context_size,),
+            initializer=initializer,
+            trainable=False,
+            name=name,
+        )
+
+    def adapt_context(self, context: Any) -> None:
+        """Sets the mean and scale that the context is standardised with.
+
+        Args:
+            context: [N..., C], raw.
+
+        Raises:
+            ValueError: a feature of the context is constant or not finite.
+        """
+        rows = np.asarray(context, "float64")
+        rows = rows.reshape(-1, rows.shape[-1])
+        mean, scale = rows.mean(axis=0), rows.std(axis=0)
+        useless = ~np.isfinite(scale) | (scale <= 1e-12 * np.abs(mean))
+        if np.any(useless):
+            raise ValueError(
+                f"Context feature {int(np.argmax(useless))} is constant or not "
+                "finite: there is nothing to condition on. Leave it out."
+            )
+        self.context_mean.assign(mean)
+        self.context_scale.assign(scale)
 
     def initializer(self, index: int) -> keras.initializers.Initializer:
         """Glorot initializer of hidden layer `index`, tied to the network's seed."""
@@ -76,6 +112,7 @@ class Conditioner(keras.layers.Layer):
                 f"context must have {self.context_size} features in its last axis, "
                 f"received shape {tuple(context.shape)}."
             )
+        context = (context - self.context_mean.value) / self.context_scale.value
         for _ in range(self.spatial_rank):
             context = context[..., tf.newaxis, :]
         shape = tf.concat([tf.shape(x)[:-1], [self.context_size]], axis=0)

@@ -13,10 +13,10 @@ from tfp_flows.testing.check import (
 from tfp_flows.testing.report import AuditError, AuditReport, LawResult
 
 __all__ = [
-    "BIJECTOR_LAWS",
-    "DISTRIBUTION_LAWS",
     "AuditError",
     "AuditReport",
+    "BIJECTOR_LAWS",
+    "DISTRIBUTION_LAWS",
     "LawResult",
     "check_bijector",
     "check_distribution",
