@@ -1,0 +1,46 @@
+"""Every example runs, and the README's Python runs as it stands."""
+
+import pathlib
+import re
+import runpy
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_example_runs(path):
+    main = runpy.run_path(str(path))["main"]
+    assert main(epochs=1, num_rows=600) < 0
+
+
+def readme():
+    return (ROOT / "README.md").read_text()
+
+
+def test_readme_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)[0]
+    assert len(code.strip().splitlines()) <= 12
+    names = {}
+    exec(code.replace("epochs=20", "epochs=1"), names)  # noqa: S102
+    assert names["rows"].shape == (1000, 3)
+    assert (tmp_path / "saved_model").is_dir()
+
+
+def test_readme_is_short_and_its_commands_are_one_line_each():
+    assert len(readme().splitlines()) <= 200
+    blocks = re.findall(r"```bash\n(.*?)```", readme(), re.DOTALL)
+    assert len(blocks) == 2
+    assert all(len(block.strip().splitlines()) == 1 for block in blocks)
+
+
+def test_readme_names_everything_that_exists():
+    from tfp_flows import architectures, bijectors, distributions, networks
+
+    for package in (architectures, bijectors, distributions, networks):
+        for name in package.__all__:
+            if name[0].isupper() and name not in ("Conditioner",):
+                assert f"`{name}`" in readme()
