@@ -1,14 +1,18 @@
 """Time of a training step and of sampling, against bare `tfb.RealNVP`.
 
-    python -m tests.benchmarks.step_speed [--steps 30] [--xla]
+    python -m tests.benchmarks.step_speed [--steps 30] [--rounds 3] [--xla]
 
-Every row is a median over steps after warm-up, in one process; the rival trains the
-same flow, ten affine couplings with 2 × 256 hidden units and batch 512, from
-`tfb.RealNVP` with Keras networks in a hand-written `tf.function` loop.
+Medians over steps after warm-up, in one process, the candidates in turn round after
+round. All train the same flow, ten couplings with 2 × 256 hidden units, batch 512,
+Adam: the rival from stock `tfb.RealNVP` with Keras networks in a hand-written
+`tf.function` loop, ours by `FlowModel.fit` with its callbacks. The first step's time
+holds tracing and compilation.
 """
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 
 import keras
@@ -76,89 +80,119 @@ class StepTimes(keras.callbacks.Callback):
         self.ends.append(time.perf_counter())
 
 
-def summarize(times, warm_up=5):
-    return 1e3 * statistics.median(times[warm_up:])
+class Rival:
+    """Stock TFP in a hand-written loop."""
+
+    def __init__(self, size, data, xla):
+        self.flow, networks = rival(size)
+        variables = [w for network in networks for w in network.trainable_variables]
+        optimizer = keras.optimizers.Adam(1e-3)
+        optimizer.build(variables)
+        self.batches = iter(data)
+
+        @tf.function(jit_compile=xla)
+        def step(batch):
+            with tf.GradientTape() as tape:
+                loss = -tf.reduce_mean(self.flow.log_prob(batch))
+            gradients = tape.gradient(loss, [v.value for v in variables])
+            optimizer.apply(gradients, variables)
+            return loss
+
+        self.step = step
+        self.draw = tf.function(lambda: self.flow.sample(10_000))
+
+    def step_times(self, steps):
+        times = [time.perf_counter()]
+        for _ in range(steps):
+            float(self.step(next(self.batches)))
+            times.append(time.perf_counter())
+        return np.diff(times).tolist()
+
+    def sample(self):
+        return self.draw().numpy()
 
 
-def time_rival_steps(size, x, steps, xla):
-    flow, networks = rival(size)
-    variables = [w for network in networks for w in network.trainable_variables]
-    optimizer = keras.optimizers.Adam(1e-3)
-    optimizer.build(variables)
+class Ours:
+    """`FlowModel.fit` with its default callbacks and no bar drawn."""
 
-    @tf.function(jit_compile=xla)
-    def step(batch):
-        with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(flow.log_prob(batch))
-        gradients = tape.gradient(loss, [v.value for v in variables])
-        optimizer.apply(gradients, variables)
-        return loss
+    def __init__(self, size, transform, data, xla):
+        self.model = ours(size, transform)
+        self.model.compile(keras.optimizers.Adam(1e-3), jit_compile=xla)
+        self.data = data
 
-    batches = iter(tf.data.Dataset.from_tensor_slices(x).repeat().batch(BATCH))
-    started = time.perf_counter()
-    float(step(next(batches)))
-    first = time.perf_counter() - started
-    times = []
-    for _ in range(steps):
+    def step_times(self, steps):
+        times = StepTimes()
         started = time.perf_counter()
-        float(step(next(batches)))
-        times.append(time.perf_counter() - started)
-    return summarize(times), first, flow
+        self.model.fit(self.data, steps_per_epoch=steps, callbacks=[times], verbose=0)
+        return np.diff([started, *times.ends]).tolist()
+
+    def sample(self):
+        return self.model.sample(10_000, seed=0).numpy()
 
 
-def time_our_steps(size, transform, x, steps, xla):
-    model = ours(size, transform)
-    model.compile(keras.optimizers.Adam(1e-3), jit_compile=xla)
-    times = StepTimes()
-    started = time.perf_counter()
-    # As the rival: batches from tf.data, and no bar drawn.
-    data = tf.data.Dataset.from_tensor_slices(x).repeat().batch(BATCH)
-    model.fit(data, steps_per_epoch=steps, callbacks=[times], verbose=0)
-    first = times.ends[0] - started
-    return summarize(np.diff(times.ends).tolist()), first, model
+def measure(candidates, steps, rounds):
+    """Per candidate: first step in s, median step and median sampling in ms."""
+    first = [candidate.step_times(1)[0] for candidate in candidates]
+    steps_taken = [[] for _ in candidates]
+    draws = [[] for _ in candidates]
+    for _ in range(rounds):
+        for index, candidate in enumerate(candidates):
+            # The first of a call holds the start of an epoch.
+            steps_taken[index] += candidate.step_times(steps + 5)[5:]
+    for _ in range(rounds * 8):
+        for index, candidate in enumerate(candidates):
+            started = time.perf_counter()
+            candidate.sample()
+            draws[index].append(time.perf_counter() - started)
+    return [
+        (start, 1e3 * statistics.median(taken), 1e3 * statistics.median(drawn[3:]))
+        for start, taken, drawn in zip(first, steps_taken, draws, strict=True)
+    ]
 
 
-def time_sampling(sample, repeats=20):
-    times = []
-    for _ in range(repeats + 3):
+def import_time():
+    """Seconds that a new process takes to import the model, and TFP alone."""
+
+    def seconds(code):
         started = time.perf_counter()
-        sample().numpy()
-        times.append(time.perf_counter() - started)
-    return summarize(times, 3)
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    bare = "import keras, tensorflow_probability as tfp; tfp.distributions"
+    return seconds("import tfp_flows.models"), seconds(bare)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--xla", action="store_true", help="jit_compile=True on both")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--xla", action="store_true", help="jit_compile=True on all")
     options = parser.parse_args()
     print(
-        f"{'flow':24}{'D':>4}{'step ms':>10}{'ratio':>8}{'compile s':>11}"
-        f"{'sample 10k ms':>15}{'ratio':>8}"
+        "import tfp_flows.models {:.1f} s, keras and TFP {:.1f} s".format(
+            *import_time()
+        )
+    )
+    print(
+        f"{'flow':18}{'D':>4}{'first step s':>14}{'step ms':>10}{'ratio':>7}"
+        f"{'sample 10k ms':>15}{'ratio':>7}"
     )
     for size in (6, 43):
         x = np.random.default_rng(0).normal(size=[BATCH * 8, size]).astype("float32")
-        step, first, flow = time_rival_steps(size, x, options.steps, options.xla)
-        rival_sample = tf.function(lambda flow=flow: flow.sample(10_000))
-        sampling = time_sampling(rival_sample)
-        report("tfb.RealNVP", size, step, step, first, sampling, sampling)
-        for name, transform in (
-            ("affine", Affine()),
-            ("spline (K = 8)", RationalQuadratic()),
-        ):
-            mine, first, model = time_our_steps(
-                size, transform, x, options.steps, options.xla
+        data = tf.data.Dataset.from_tensor_slices(x).repeat().batch(BATCH)
+        candidates = {
+            "tfb.RealNVP": Rival(size, data, options.xla),
+            "ours, affine": Ours(size, Affine(), data, options.xla),
+            "ours, spline K=8": Ours(size, RationalQuadratic(), data, options.xla),
+        }
+        results = measure(list(candidates.values()), options.steps, options.rounds)
+        _, rival_step, rival_draw = results[0]
+        for name, (first, step, draw) in zip(candidates, results, strict=True):
+            print(
+                f"{name:18}{size:4}{first:14.1f}{step:10.2f}{step / rival_step:7.2f}"
+                f"{draw:15.2f}{draw / rival_draw:7.2f}",
+                flush=True,
             )
-            drawn = time_sampling(lambda model=model: model.sample(10_000, seed=0))
-            report(f"ours, {name}", size, mine, step, first, drawn, sampling)
-
-
-def report(name, size, step, rival_step, first, sampling, rival_sampling):
-    print(
-        f"{name:24}{size:4}{step:10.2f}{step / rival_step:8.2f}{first:11.1f}"
-        f"{sampling:15.2f}{sampling / rival_sampling:8.2f}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

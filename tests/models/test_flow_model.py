@@ -128,6 +128,25 @@ def test_weights_weight_the_likelihood(x):
     )
 
 
+def test_weights_reach_the_validation(x):
+    made = model()
+    weight = np.linspace(0, 2, len(x)).astype("float32")
+    history = made.fit(
+        x,
+        epochs=1,
+        verbose=0,
+        sample_weight=weight,
+        validation_data=(x, None, weight),
+    ).history
+    expected = -np.mean(weight * made.log_prob(x))
+    np.testing.assert_allclose(history["val_loss"][0], expected, rtol=1e-4)
+    history = made.fit(
+        x, epochs=1, verbose=0, sample_weight=weight, validation_split=0.25
+    ).history
+    expected = -np.mean(weight[192:] * made.log_prob(x[192:]))
+    np.testing.assert_allclose(history["val_loss"][0], expected, rtol=1e-4)
+
+
 def fit_in_half_batches(made, x):
     made.fit(x, epochs=2, batch_size=32, verbose=0, shuffle=False)
     return numpy_values(made.trainable_variables)

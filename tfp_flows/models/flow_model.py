@@ -200,6 +200,9 @@ class FlowModel(keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean negative log-likelihood; y is a context, as in `fit`."""
+        if kwargs.get("_use_cached_eval_dataset"):
+            # Keras' own call from within `fit`: packed there, y is its target.
+            return super().evaluate(x, y, **kwargs)
         x = self._packed(x, y)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
         return super().evaluate(x, target, **kwargs)

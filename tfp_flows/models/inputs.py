@@ -77,7 +77,8 @@ def pack_validation(
     context = None
     if context_size is not None and not isinstance(x, tuple | list) and rest:
         context = rest[0]
-    return (packed(x, context), None, *rest[1:])
+    inputs, weights = packed(x, context), rest[1:]
+    return (inputs, target_for(inputs, *weights), *weights)
 
 
 def target_for(inputs: Any, sample_weight: Any = None) -> np.ndarray | None:
