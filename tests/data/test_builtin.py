@@ -56,7 +56,7 @@ def test_context_is_offered_but_not_used_by_default():
 def test_patches_of_different_parts_share_no_pixel(monkeypatch):
     # Each pixel of the stand-in photographs has its own value.
     pixels = np.arange(2 * 96 * 128).reshape(2, 96, 128)
-    monkeypatch.setattr("tfp_flows.data.photos._grey_photos", lambda: list(pixels))
+    monkeypatch.setattr("tfp_flows.data.photos._gray_photos", lambda: list(pixels))
     patches, part = photo_patches(2000, 300)
     seen = [set(patches[part == p].ravel()) for p in range(3)]
     assert not seen[0] & seen[1]

@@ -118,5 +118,5 @@ def test_description_lists_what_was_found(good):
     assert "integers   a" in found.text()
     assert "16" not in found.text()
     assert (
-        "images 8 x 8 x 1, 17 grey levels" in data.describe(data.load("digits")).text()
+        "images 8 x 8 x 1, 17 gray levels" in data.describe(data.load("digits")).text()
     )

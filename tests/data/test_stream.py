@@ -97,7 +97,7 @@ def test_images_must_have_the_fitted_shape_and_levels(tmp_path):
         next(data.stream_rows(tmp_path / "wide.npy", schema, 8))
     for wrong in (images + 17, (images / 16).reshape(20, 64)):
         np.save(tmp_path / "wrong.npy", wrong)
-        with pytest.raises(data.DataError, match="expected grey levels 0, 1, ..., 16"):
+        with pytest.raises(data.DataError, match="expected gray levels 0, 1, ..., 16"):
             next(data.stream_rows(tmp_path / "wrong.npy", schema, 8))
 
 

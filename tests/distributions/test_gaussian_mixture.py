@@ -50,10 +50,12 @@ def test_likelihood_is_not_behind_scikit_learn():
 
 
 @pytest.mark.parametrize(
-    ("rows", "used"), [(8, 1), (40, 2), (130, 4), (2000, 1)], ids=str
+    ("rows", "modes", "used"),
+    [(8, 4, 1), (300, 4, 4), (300, 1, 1), (2000, 4, 1)],
+    ids=str,
 )
-def test_number_of_components_follows_the_rows(rows, used):
-    x = np.random.default_rng(0).normal(size=[rows, 3])
+def test_number_of_components_follows_the_data_and_the_rows(rows, modes, used):
+    x = clusters(rows // modes, count=modes)
     made = GaussianMixture(3, num_components=4)
     made.initialize(x)
     weights = np.exp(made.logits.numpy())

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_flows import bijectors
 from tfp_flows.architectures import autoregressive_flow, coupling_flow
 from tfp_flows.models import FlowModel
 
@@ -314,6 +315,69 @@ for context in (False, True):
     assert error < 1e-4, error
     print("agrees", error)
 """
+
+
+def test_a_wrong_width_is_refused_not_broadcast(x):
+    made = model()
+    with pytest.raises(ValueError, match="must end with the axes"):
+        made.log_prob(x[:, :1])
+    with pytest.raises(ValueError, match="must have shape"):
+        made.predict(x[:, :1], verbose=0)
+
+
+def test_a_data_frame_trains_as_its_array(x):
+    pandas = pytest.importorskip("pandas")
+    expected = fitted_weights(model(), x)
+    assert_same(expected, fitted_weights(model(), pandas.DataFrame(x)))
+
+
+def test_data_that_cannot_be_read_ahead_asks_for_adapt(x):
+    def batches():
+        while True:
+            yield (x[:64],)
+
+    made = model()
+    with pytest.raises(ValueError, match="call model.adapt"):
+        made.fit(batches(), steps_per_epoch=2, verbose=0)
+    made.adapt(x)
+    made.fit(batches(), steps_per_epoch=2, verbose=0)
+
+
+def test_a_distribution_that_was_set_is_not_set_again(x):
+    first = model()
+    first.fit(x, epochs=1, verbose=0)
+    second = FlowModel(first.distribution)
+    second.compile(keras.optimizers.SGD(0.0))
+    before = first.evaluate(x, verbose=0)
+    second.fit(x + 100, epochs=1, verbose=0)
+    np.testing.assert_allclose(second.evaluate(x, verbose=0), before, rtol=1e-6)
+
+
+def test_given_statistics_stay(x):
+    standardize = bijectors.Standardize(2, mean=[1.0, 2.0], standard_deviation=3.0)
+    layers = tfb.Chain([bijectors.Linear(2), standardize])
+    base = tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 1.0])
+    made = FlowModel(tfd.TransformedDistribution(base, tfb.Invert(layers)))
+    made.compile("adam")
+    made.fit(x, epochs=1, verbose=0)
+    np.testing.assert_array_equal(standardize.mean, [1.0, 2.0])
+
+
+def test_a_second_component_without_a_use_is_refused(x):
+    data = tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(64)
+    with pytest.raises(ValueError, match="second component"):
+        model().fit(data, verbose=0)
+    with pytest.raises(ValueError, match="no context"):
+        model().fit(x, validation_data=(x, x), verbose=0)
+
+
+def test_wrong_seeds_and_counts_are_refused():
+    made = model()
+    with pytest.raises(ValueError, match="seed must be"):
+        made.sample(3, seed=[1, 2, 3])
+    for n in (-1, 2.5):
+        with pytest.raises(ValueError, match="whole number"):
+            made.sample(n, seed=1)
 
 
 def test_two_replicas_train_as_one_device():

@@ -105,7 +105,9 @@ def glow(
     if base is None:
         base = assembly.standard_normal(height * width * channels, dtype)
     density = assembly.flow(base, layers, name)
-    return density if num_values is None else Dequantized(density, name=name)
+    if num_values is None:
+        return density
+    return Dequantized(density, low=0.0, high=num_values - 1.0, name=name)
 
 
 class _Couplings:

@@ -9,7 +9,7 @@ from tfp_flows.bijectors.activations import (
 from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
 from tfp_flows.bijectors.conditioning import conditional_bijectors, context_arguments
 from tfp_flows.bijectors.coupling import Coupling
-from tfp_flows.bijectors.initialization import initialize
+from tfp_flows.bijectors.initialization import initialize, is_initialized
 from tfp_flows.bijectors.linear import Linear
 from tfp_flows.bijectors.logit import Logit
 from tfp_flows.bijectors.multiscale import MultiScale
@@ -37,4 +37,5 @@ __all__ = [
     "conditional_bijectors",
     "context_arguments",
     "initialize",
+    "is_initialized",
 ]

@@ -53,6 +53,9 @@ class ActNorm(TrainableBijector):
         zeros = tf.zeros([event_size], dtype)
         self.shift = tf.Variable(zeros, name=f"{name}_shift")
         self.log_scale = tf.Variable(zeros, name=f"{name}_log_scale")
+        self.initialized = tf.Variable(
+            False, trainable=False, name=f"{name}_initialized"
+        )
         super().__init__(
             parameters=parameters,
             is_constant_jacobian=True,
@@ -72,6 +75,7 @@ class ActNorm(TrainableBijector):
                 constant feature.
         """
         mean, deviation = mean_and_standard_deviation(x, self.shift.shape[0], self.name)
+        self.initialized.assign(True)
         self.shift.assign(-mean)
         self.log_scale.assign(-tf.math.log(tf.cast(deviation, self.dtype)))
 

@@ -1,5 +1,6 @@
 """Coupling: transform one part of the features given the other part."""
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,7 +132,8 @@ class Coupling(TrainableBijector):
 
 
 def _checked_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+    sizes = [event_shape] if isinstance(event_shape, numbers.Integral) else event_shape
+    shape = tuple(int(size) for size in sizes)  # type: ignore[union-attr]
     if len(shape) not in (1, 3) or any(size < 1 for size in shape):
         raise ValueError(
             "event_shape must be (features,) or (height, width, channels) with "

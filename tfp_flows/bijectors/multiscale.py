@@ -97,10 +97,10 @@ class MultiScale(TrainableBijector):
         height, width, channels = self.input_shape
         return height * width * channels
 
-    def initialize(self, x: Any, **context: Any) -> None:
+    def initialize(self, x: Any, *, anew: bool = True, **context: Any) -> None:
         """Sets the data-dependent parts of every level from images x."""
         for level in self.levels:
-            y = initialize(level, x, **context.get(level.name, {}))
+            y = initialize(level, x, anew=anew, **context.get(level.name, {}))
             x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
 
     def _forward_event_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_flows.bijectors.statistics import mean_and_standard_deviation
@@ -23,7 +24,8 @@ class Standardize(TrainableBijector):
     Args:
         event_size: D, the size of the last axis.
         mean: μ, [D] or a number; 0 until `initialize`.
-        standard_deviation: σ > 0, [D] or a number; 1 until `initialize`.
+        standard_deviation: σ > 0, [D] or a number; 1 until `initialize`. A model's
+            first fit leaves a mean or deviation given here as it is.
         dtype: dtype of the event and the statistics.
         validate_args: as in TFP.
         name: name of the bijector.
@@ -65,6 +67,11 @@ class Standardize(TrainableBijector):
         self.standard_deviation = tf.Variable(
             deviation, trainable=False, name=f"{name}_standard_deviation"
         )
+        # Statistics that were given are not to be replaced.
+        given = not (np.all(np.equal(mean, 0)) and np.all(np.equal(deviation, 1)))
+        self.initialized = tf.Variable(
+            given, trainable=False, name=f"{name}_initialized"
+        )
         super().__init__(
             parameters=parameters,
             is_constant_jacobian=True,
@@ -81,6 +88,7 @@ class Standardize(TrainableBijector):
                 constant feature.
         """
         mean, deviation = mean_and_standard_deviation(x, self.mean.shape[0], self.name)
+        self.initialized.assign(True)
         self.mean.assign(mean)
         self.standard_deviation.assign(deviation)
 

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.bijectors.statistics import checked_rows
+from tfp_flows.bijectors.statistics import (
+    checked_rows,
+    mean_and_standard_deviation,
+)
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = ["Whiten"]
@@ -71,6 +74,7 @@ class Whiten(TrainableBijector):
         self.matrix = variable(tf.eye(event_size, dtype=dtype), "matrix")
         self.inverse_matrix = variable(tf.eye(event_size, dtype=dtype), "inverse")
         self.log_det = variable(tf.zeros([], dtype), "log_det")
+        self.initialized = variable(tf.constant(False), "initialized")
         super().__init__(
             parameters={
                 "event_size": event_size,
@@ -93,17 +97,12 @@ class Whiten(TrainableBijector):
                 constant feature.
         """
         rows = checked_rows(x, self.event_size, self.name)
-        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-        if np.any(deviation == 0):
-            raise ValueError(
-                f"{self.name}.initialize received a constant feature, index "
-                f"{int(np.argmax(deviation == 0))}: its density is a spike. Leave it "
-                "out, or dequantise integer data."
-            )
+        mean, deviation = mean_and_standard_deviation(x, self.event_size, self.name)
         scaled = (rows - mean) / deviation
         eigenvalues, directions = np.linalg.eigh(scaled.T @ scaled / len(rows))
         eigenvalues = np.maximum(eigenvalues, self.min_eigenvalue)
         root = np.sqrt(eigenvalues)
+        self.initialized.assign(True)
         self.mean.assign(mean)
         self.matrix.assign((directions / root) @ directions.T / deviation)
         inverse = (directions * root) @ directions.T

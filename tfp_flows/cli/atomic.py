@@ -17,7 +17,7 @@ def check_target(
 ) -> pathlib.Path:
     """Returns the path of a file that may be written, or says why it may not."""
     path = pathlib.Path(target)
-    if path.suffix not in endings:
+    if path.suffix.lower() not in endings:
         raise RunError(
             f"--out {path}: expected a file ending in {', '.join(endings)}, received "
             f"{path.suffix or 'no ending'}: choose another name"

@@ -19,7 +19,7 @@ __all__ = ["Yardsticks", "compare", "format_table"]
 
 
 def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
-    """Summarizes `[N]` log-densities of the same rows; bits/dim for grey levels."""
+    """Summarizes `[N]` log-densities of the same rows; bits/dim for gray levels."""
     bits = None if schema.levels is None else len(schema.columns)
     return compare_scores(log_densities, dimensions=bits)
 

@@ -18,23 +18,31 @@ def rows_at_a_time(num_columns: int) -> int:
 
 
 def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
-    """Returns `[N, D]` rows in the model's dtype and event shape, `[N, event...]`."""
+    """Returns `[N, D]` rows in the model's dtype and event shape, `[N, event...]`.
+
+    Numbers beyond the dtype become infinities.
+    """
     distribution = model.distribution
     shape = [len(values), *distribution.event_shape.as_list()]
-    return values.astype(distribution.dtype.as_numpy_dtype).reshape(shape)
+    with np.errstate(over="ignore"):
+        return values.astype(distribution.dtype.as_numpy_dtype).reshape(shape)
 
 
 def log_density_function(
     model: FlowModel,
 ) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
-    """Returns a function of `[N, D]` values and `[N, C]` context to `[N]` nats."""
+    """Returns a function of `[N, D]` values and `[N, C]` context to `[N]` nats.
+
+    A row so far out that its log-density is no finite number has minus infinity.
+    """
     compiled = tf.function(model.log_prob, reduce_retracing=True)
 
     def log_density(values: np.ndarray, context: np.ndarray | None) -> np.ndarray:
         size = rows_at_a_time(values.shape[1])
         x = event_rows(model, values)
         if context is not None:
-            context = context.astype(x.dtype)
+            with np.errstate(over="ignore"):
+                context = context.astype(x.dtype)
         parts = [
             compiled(
                 tf.constant(x[start : start + size]),
@@ -42,6 +50,7 @@ def log_density_function(
             ).numpy()
             for start in range(0, len(x), size)
         ]
-        return np.concatenate(parts).astype("float64")
+        scores = np.concatenate(parts).astype("float64")
+        return np.where(np.isfinite(scores), scores, -np.inf)
 
     return log_density

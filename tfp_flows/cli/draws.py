@@ -23,7 +23,7 @@ def draw_rows(
 
     Args:
         model: The model.
-        schema: What a row holds. Drawn grey levels are cut to the image's.
+        schema: What a row holds. Drawn gray levels are cut to the image's.
         num_rows: Number of rows in all.
         seed: A number of 32 bits.
         context: `[M, C]`; row i is drawn given row i modulo M.

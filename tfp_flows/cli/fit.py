@@ -136,6 +136,17 @@ def _check_parts(table: data.Table, split: data.Split) -> None:
             f"{table.name}: column {name!r} has one value in all {len(train):,} "
             f"training rows: leave it out with --exclude {name}, or use --split random"
         )
+    if table.context is None:
+        return
+    given = table.context[split.train]
+    constant = given.min(axis=0) == given.max(axis=0)
+    if constant.any():
+        name = table.context_columns[int(np.argmax(constant))]
+        raise data.DataError(
+            f"{table.name}: context column {name!r} has one value in all "
+            f"{len(train):,} training rows: leave it out of --context, or use --split "
+            "random"
+        )
 
 
 def _choose_flow(name: str | None, table: data.Table) -> str:

@@ -45,7 +45,7 @@ def write_outcome(task: Task, model: FlowModel, progress: Progress) -> None:
         seed=task.options.seed,
     )
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
-    densities = {task.flow: density, **yardsticks.log_densities(test)}
+    densities = {f"{task.flow} flow": density, **yardsticks.log_densities(test)}
     results = compare(densities, test.schema)
     _write_metrics(task, progress, results)
     write_pages(task, model, progress, results, density)

@@ -41,7 +41,7 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
             )
         return None
     if source is None:
-        print(f"context ({', '.join(names)}): the held-out rows', in turn")
+        print(f"context ({', '.join(names)}): of the held-out rows, in turn")
         return fitted.held_out()[1]
     schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
     context = np.concatenate(list(_values(source, schema)))

@@ -21,7 +21,7 @@ def write_rows(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     Context columns follow the modeled ones; a `.npz` file holds `x` and `context`.
     Images become uint8 arrays `[N, H, W]` or `[N, H, W, C]` in `.npy` and `.npz` files.
     """
-    _WRITERS[path.suffix](path, schema, blocks)
+    _WRITERS[path.suffix.lower()](path, schema, blocks)
 
 
 def _write_csv(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
@@ -49,9 +49,12 @@ def _write_parquet(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
 def _write_npy(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     parts = list(blocks)
     if schema.image_shape is not None and not schema.context_columns:
-        np.save(path, _images(schema, [values for values, _ in parts]))
+        array = _images(schema, [values for values, _ in parts])
     else:
-        np.save(path, np.concatenate([_joined(part) for part in parts]))
+        array = np.concatenate([_joined(part) for part in parts])
+    # Given a name, NumPy would append its ending to one in capitals.
+    with path.open("wb") as stream:
+        np.save(stream, array)
 
 
 def _write_npz(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
@@ -63,7 +66,8 @@ def _write_npz(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     contexts = [context for _, context in parts if context is not None]
     if contexts:
         arrays["context"] = np.concatenate(contexts)
-    np.savez(path, **arrays)
+    with path.open("wb") as stream:
+        np.savez(stream, **arrays)
 
 
 _WRITERS: dict[str, Callable[[pathlib.Path, Schema, Blocks], None]] = {

@@ -1,4 +1,4 @@
-"""Reading `.npy` and `.npz` files: matrices of rows, and stacks of grey images."""
+"""Reading `.npy` and `.npz` files: matrices of rows, and stacks of gray images."""
 
 import dataclasses
 import pathlib
@@ -48,7 +48,7 @@ def read_arrays(path: pathlib.Path) -> ArrayFile:
     try:
         # NumPy leaves a file open that turns out to be no archive.
         with path.open("rb") as stream:
-            archive = path.suffix == ".npz"
+            archive = path.suffix.lower() == ".npz"
             loaded = np.load(stream) if archive else np.load(path, mmap_mode="r")
             if isinstance(loaded, np.ndarray):
                 found, context = loaded, None

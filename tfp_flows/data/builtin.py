@@ -139,7 +139,7 @@ BUILT_IN: dict[str, tuple[str, Callable[[], Table]]] = {
         _load_mnist5k,
     ),
     "patches": (
-        "25,000 grey patches of 8 x 8 pixels of two photographs, 256 levels",
+        "25,000 gray patches of 8 x 8 pixels of two photographs, 256 levels",
         _load_patches,
     ),
     "texture": (

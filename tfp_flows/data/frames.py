@@ -22,7 +22,7 @@ def frame_columns(path: pathlib.Path) -> tuple[str, ...]:
     The columns of a CSV file whose first line holds only numbers are named
     `x0, x1, ...`.
     """
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         names = tuple(_open_parquet(path).schema_arrow.names)
     else:
         names = _csv_header(path)[0]
@@ -46,7 +46,7 @@ def iterate_frame(
         names: Columns to read; all of them must be in the file.
         batch_size: Rows of a batch; None for the whole file as one batch.
     """
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         batches = _iterate_parquet(path, names, batch_size)
     else:
         batches = _iterate_csv(path, names, batch_size)
@@ -67,6 +67,12 @@ def _csv_header(path: pathlib.Path) -> tuple[tuple[str, ...], bool]:
         raise DataError(f"{path}: not a CSV text file ({error})") from error
     if not fields:
         raise DataError(f"{path}: the first line is empty: give a file with columns")
+    separator = next((mark for mark in ";\t|" if mark in fields[0]), None)
+    if len(fields) == 1 and separator is not None:
+        raise DataError(
+            f"{path}: expected columns separated by commas, received "
+            f"{fields[0][:40]!r}: replace the separator {separator!r} by a comma"
+        )
     if all(_is_number(field) for field in fields):
         return tuple(f"x{i}" for i in range(len(fields))), False
     names = (field.strip() or f"column{i}" for i, field in enumerate(fields))

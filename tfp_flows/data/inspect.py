@@ -26,7 +26,7 @@ class Description:
         num_columns: D.
         context_columns: Names of the columns conditioned on.
         image_shape: `(H, W, C)` when rows are images.
-        levels: Number of grey levels of an image.
+        levels: Number of gray levels of an image.
         dropped: Rows left out when the table was loaded.
         invalid: Rows with NaN or infinities that are still in the table.
         missing: Columns with NaN or infinities.
@@ -55,7 +55,7 @@ class Description:
         columns = f"{self.num_columns}"
         if self.image_shape is not None:
             shape = " x ".join(map(str, self.image_shape))
-            columns += f" (images {shape}, {self.levels} grey levels)"
+            columns += f" (images {shape}, {self.levels} gray levels)"
         pairs = tuple(f"{first} = {second}" for first, second in self.duplicated)
         lines = [
             ("data", self.name),

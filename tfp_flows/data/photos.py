@@ -1,4 +1,4 @@
-"""Small grey patches of scikit-learn's two photographs, split by image region."""
+"""Small gray patches of scikit-learn's two photographs, split by image region."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _LUMA = (0.299, 0.587, 0.114)
 def photo_patches(
     num_train: int, num_held_out: int, *, size: int = 8, tile: int = 32, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws grey patches of the photographs `china` and `flower`.
+    """Draws gray patches of the photographs `china` and `flower`.
 
     The photographs are cut into square tiles, each tile is given to one part (80 %
     train, 10 % validation, 10 % test), and patches lie within a tile: parts share no
@@ -29,7 +29,7 @@ def photo_patches(
     Returns:
         Patches `[N, size, size]` uint8, and the part of each, `[N]` of 0, 1, 2.
     """
-    tiles = np.concatenate([_tiles(image, tile) for image in _grey_photos()])
+    tiles = np.concatenate([_tiles(image, tile) for image in _gray_photos()])
     rng = np.random.default_rng(seed)
     tiles = tiles[rng.permutation(len(tiles))]
     one_tenth = len(tiles) // 10
@@ -39,7 +39,7 @@ def photo_patches(
     return np.concatenate(patches), np.repeat([0, 1, 2], counts)
 
 
-def _grey_photos() -> list[np.ndarray]:
+def _gray_photos() -> list[np.ndarray]:
     try:
         # scikit-learn decodes the two JPEG files with Pillow, which it does not need
         # otherwise.

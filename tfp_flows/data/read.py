@@ -45,7 +45,7 @@ def read_table(
             column is not numeric or not there.
     """
     path = check_file(path)
-    if path.suffix in (".npy", ".npz"):
+    if path.suffix.lower() in (".npy", ".npz"):
         table = _read_array_table(path)
         if context is None:
             context = table.context_columns
@@ -58,10 +58,12 @@ def read_table(
 def check_file(path: str | pathlib.Path) -> pathlib.Path:
     """Returns the path of a file that exists, is not empty and has a known ending."""
     path = pathlib.Path(path)
-    if path.suffix not in FILE_ENDINGS:
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder: give one file in it")
+    if path.suffix.lower() not in FILE_ENDINGS:
         raise DataError(
             f"{path}: expected a file ending in {', '.join(FILE_ENDINGS)}, received "
-            f"{path.suffix or 'no ending'}: convert it to one of these"
+            f"{path.suffix.lower() or 'no ending'}: convert it to one of these"
         )
     if not path.is_file():
         raise DataError(f"{path}: there is no such file: check the name and folder")

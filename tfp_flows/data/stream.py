@@ -40,7 +40,7 @@ def stream_rows(
         batches = _from_builtin(str(source), names, batch_size)
     else:
         path = check_file(source)
-        if path.suffix in (".npy", ".npz"):
+        if path.suffix.lower() in (".npy", ".npz"):
             batches = _from_arrays(path, schema, names, batch_size)
         else:
             _check_present(str(path), names, frame_columns(path))
@@ -117,7 +117,7 @@ def _check_grid(source: str, values: np.ndarray, schema: Schema) -> None:
     lowest, highest = -np.inf, np.inf
     if schema.levels is not None:
         lowest, highest = 0, schema.levels - 1
-        expected = f"grey levels 0, 1, ..., {highest}"
+        expected = f"gray levels 0, 1, ..., {highest}"
     else:
         values = values[:, [name in schema.integer_columns for name in schema.columns]]
         expected = f"integers in {_listing(schema.integer_columns)}"

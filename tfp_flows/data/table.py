@@ -20,7 +20,7 @@ class Schema:
         context_columns: Names of the columns conditioned on, in order.
         source_columns: Every name of the source, before columns were chosen.
         image_shape: `(H, W, C)` when a row is a flattened image.
-        levels: Number of grey levels `0, ..., levels - 1` of an image.
+        levels: Number of gray levels `0, ..., levels - 1` of an image.
         integer_columns: Names of the columns modeled as integers.
     """
 
@@ -57,7 +57,7 @@ class Table:
         context_columns: The C names.
         source_columns: Every name of the source, before columns were chosen.
         image_shape: `(H, W, C)` when rows are images, `H * W * C = D`.
-        levels: Number of grey levels `0, ..., levels - 1` of an image.
+        levels: Number of gray levels `0, ..., levels - 1` of an image.
         partition: `[N]` of 0 (train), 1 (validation), 2 (test) where the set fixes
             its own split.
         dropped: Number of rows left out because they held no finite number.

@@ -1,6 +1,5 @@
 """Integer-valued data under a continuous density."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,21 +18,27 @@ class Dequantized(tfd.Distribution):
 
     A value x on the grid {0, ±Δ, ±2Δ, …} stands for the cell [x, x + Δ). With p the
     continuous density and u ~ U[0, 1)^D, the probability of the cell is
-    P(x) = Δ^D · E_u p(x + Δu), and `log_prob` returns, with S draws of u,
+    P(x) = Δ^D · E_u p(x + Δu). `log_prob` estimates the lower bound (Jensen)
 
-        D log Δ + log (1/S) Σₛ p(x + Δ uₛ),   whose mean is ≤ log P(x) (Jensen).
+        D log Δ + E_u log p(x + Δu) ≤ log P(x)
 
-    With S = 1 this is the bound that published image likelihoods report; it rises to
-    log P(x) as S grows. Features with Δ = 0 are continuous and pass unchanged: their
-    part of the value is a log-density.
+    that published image likelihoods report. Features with Δ = 0 are continuous and
+    pass unchanged: their part of the value is a log-density.
 
-    Without a seed the noise is a hash of the row, so that `log_prob` is a function:
-    the same row has the same value in every batch and process. Training passes a
-    seed and sees fresh noise in every step. Samples are rounded down to the grid.
+    With a seed, as in training, the estimate is one draw of u. Without one it is the
+    mean over S stratified draws, uₛ = frac(h + s/S) with h a hash of the row: a
+    function of x, the same in every batch and process. Images have pixels enough for
+    S = 1. Rows of few columns with few values repeat, and equal rows have equal
+    noise, which no number of rows averages out: give them S = 16 or more.
+
+    Samples are rounded down to the grid and clipped to [low, high]; values outside
+    have the log-probability −∞.
 
     Args:
         distribution: density p over ℝ^D (or images) with scalar batch shape.
         step: Δ, a number or one entry a feature (last axis); 0 means continuous.
+        low: least value there is, a number or one entry a feature; None: no bound.
+        high: largest value there is, likewise.
         num_samples: S ≥ 1.
         validate_args: as in TFP.
         name: name of the distribution.
@@ -46,7 +51,7 @@ class Dequantized(tfd.Distribution):
         True
 
     Reference: Theis et al. (2016), "A note on the evaluation of generative models",
-    arXiv:1511.01844, eq. 5; several draws: Burda et al. (2016), arXiv:1509.00519.
+    arXiv:1511.01844, eq. 5.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Dequantized(tfd.Distribution):
         distribution: tfd.Distribution,
         step: float | Sequence[float] = 1.0,
         *,
+        low: float | Sequence[float] | None = None,
+        high: float | Sequence[float] | None = None,
         num_samples: int = 1,
         validate_args: bool = False,
         name: str = "dequantized",
@@ -61,6 +68,8 @@ class Dequantized(tfd.Distribution):
         parameters = {
             "distribution": distribution,
             "step": step,
+            "low": low,
+            "high": high,
             "num_samples": num_samples,
             "validate_args": validate_args,
             "name": name,
@@ -75,6 +84,10 @@ class Dequantized(tfd.Distribution):
             raise ValueError(f"num_samples must be at least 1, received {num_samples}.")
         self._distribution = distribution
         self._num_samples = num_samples
+        self._low = -np.inf if low is None else np.asarray(low, "float64")
+        self._high = np.inf if high is None else np.asarray(high, "float64")
+        if not np.all(self._low < self._high):
+            raise ValueError(f"low must be below high, received {low} and {high}.")
         self._step = np.broadcast_to(steps, distribution.event_shape.as_list()).copy()
         super().__init__(
             dtype=distribution.dtype,
@@ -99,45 +112,65 @@ class Dequantized(tfd.Distribution):
         """Δ per feature, of the event's shape."""
         return self._step
 
-    def dequantize(self, x: tf.Tensor, seed: Any = None, stream: int = 0) -> tf.Tensor:
+    def dequantize(self, x: tf.Tensor, seed: Any = None) -> tf.Tensor:
         """Returns x + Δu, with u from the seed, or hashed from x without one.
 
         Args:
             x: [batch..., event...] on the grid.
             seed: stateless seed of shape [2], or None.
-            stream: selects one of independent hashes where there is no seed.
         """
         x = tf.convert_to_tensor(x, self.dtype)
-        if seed is not None:
-            noise = tf.random.stateless_uniform(tf.shape(x), seed, dtype=self.dtype)
+        if seed is None:
+            noise = self._hashed_noise(x)
         else:
-            rank = len(self.event_shape)
-            rows = tf.reshape(x, tf.concat([tf.shape(x)[: tf.rank(x) - rank], [-1]], 0))
-            noise = tf.reshape(uniform_from_hash(rows, stream), tf.shape(x))
+            noise = tf.random.stateless_uniform(tf.shape(x), seed, dtype=self.dtype)
         return x + tf.constant(self._step, self.dtype) * noise
 
+    def _hashed_noise(self, x: tf.Tensor) -> tf.Tensor:
+        batch_shape = tf.shape(x)[: tf.rank(x) - len(self.event_shape)]
+        rows = tf.reshape(x, tf.concat([batch_shape, [-1]], 0))
+        return tf.reshape(uniform_from_hash(rows, salt=0), tf.shape(x))
+
     def quantize(self, y: tf.Tensor) -> tf.Tensor:
-        """Returns the grid point of the cell that y lies in."""
+        """Returns the grid point of the cell that y lies in, within the bounds."""
         gridded = self._step > 0
         step = tf.constant(np.where(gridded, self._step, 1.0), self.dtype)
-        return tf.where(gridded, tf.floor(y / step) * step, y)
+        x = tf.where(gridded, tf.floor(y / step) * step, y)
+        return self._clip(x)
+
+    def _clip(self, x: tf.Tensor) -> tf.Tensor:
+        low, high = (tf.constant(b, self.dtype) for b in (self._low, self._high))
+        return tf.minimum(tf.maximum(x, low), high)
 
     def _log_prob(self, value: tf.Tensor, seed: Any = None, **kwargs: Any) -> tf.Tensor:
-        seeds = [None] * self._num_samples
+        x = self._clip(value)
+        event_axes = list(range(-len(self.event_shape), 0))
+        inside = tf.reduce_all(tf.equal(x, value), axis=event_axes)
         if seed is not None:
-            seeds = tf.unstack(
-                tf.random.split(seed, self._num_samples), num=self._num_samples
-            )
-        values = [
-            self._distribution.log_prob(self.dequantize(value, seed, stream), **kwargs)
-            for stream, seed in enumerate(seeds)
-        ]
-        bound = tf.reduce_logsumexp(tf.stack(values), axis=0)
-        constant = np.sum(np.log(self._step[self._step > 0]))
-        return bound + tf.constant(constant - math.log(len(seeds)), self.dtype)
+            bound = self._distribution.log_prob(self.dequantize(x, seed), **kwargs)
+        else:
+            bound = self._stratified_bound(x, **kwargs)
+        bound += tf.constant(np.sum(np.log(self._step[self._step > 0])), self.dtype)
+        # Clipped before, selected after: no NaN reaches the branch not taken. A NaN
+        # in x equals nothing, yet is not outside: it comes out as NaN.
+        outside = tf.logical_not(inside | tf.math.is_nan(bound))
+        return tf.where(outside, tf.constant(-np.inf, self.dtype), bound)
 
-    def _sample_n(self, n: tf.Tensor, seed: Any = None, **kwargs: Any) -> tf.Tensor:
-        return self.quantize(self._distribution.sample(n, seed=seed, **kwargs))
+    def _stratified_bound(self, x: tf.Tensor, **kwargs: Any) -> tf.Tensor:
+        """Mean of log p over S shifted copies of the hashed noise."""
+        offsets = np.arange(self._num_samples) / self._num_samples
+        shape = [self._num_samples] + [1] * x.shape.rank
+        noise = self._hashed_noise(x) + tf.constant(offsets.reshape(shape), self.dtype)
+        step = tf.constant(self._step, self.dtype)
+        # The strata are a leading batch axis: one evaluation, not S.
+        shifted = x + step * (noise - tf.floor(noise))
+        return tf.reduce_mean(self._distribution.log_prob(shifted, **kwargs), axis=0)
+
+    def _call_sample_n(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tf.Tensor:
+        # Not by `_sample_n`, which gets a flat number: a conditional distribution
+        # needs the batch axes of its context.
+        sample = self._distribution.sample(sample_shape, seed=seed, **kwargs)
+        return self.quantize(sample)
 
     def _event_shape(self) -> tf.TensorShape:
         return self._distribution.event_shape

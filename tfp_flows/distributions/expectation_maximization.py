@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FittedMixture", "fit_gaussian_mixture"]
+__all__ = ["FittedMixture", "fit_gaussian_mixture", "select_gaussian_mixture"]
 
 _LLOYD_STEPS = 15
 
@@ -20,6 +20,34 @@ class FittedMixture(NamedTuple):
     precision_factors: np.ndarray
 
 
+def select_gaussian_mixture(
+    rows: np.ndarray, most: int, *, starts: int = 2, seed: int = 0
+) -> FittedMixture:
+    """Returns the mixture whose number of components does best on held-out rows.
+
+    Tries 1, ¼, ½, ¾ and all of `most` components, each from several starts, on four
+    fifths of the rows; EM goes on from the best with all of them.
+
+    Args:
+        rows: [N, D].
+        most: the largest number of components.
+        starts: clusterings to start from for each number.
+        seed: of the division of the rows and of the starts.
+    """
+    order = np.random.default_rng(seed).permutation(len(rows))
+    held_out, others = np.split(rows[order], [len(rows) // 5])
+    counts = {1, *(max(1, round(most * share)) for share in (0.25, 0.5, 0.75, 1.0))}
+    best = fit_gaussian_mixture(others, 1)
+    best_score = _log_density(held_out, best).mean() if len(held_out) else np.inf
+    for count in sorted(counts - {1}):
+        for start in range(starts):
+            fitted = fit_gaussian_mixture(others, count, seed=seed + start)
+            score = _log_density(held_out, fitted).mean()
+            if score > best_score:
+                best, best_score = fitted, score
+    return fit_gaussian_mixture(rows, len(best.weights), initial=best)
+
+
 def fit_gaussian_mixture(
     rows: np.ndarray,
     num_components: int,
@@ -27,6 +55,7 @@ def fit_gaussian_mixture(
     ridge: float = 1e-3,
     max_iterations: int = 60,
     tolerance: float = 1e-3,
+    initial: FittedMixture | None = None,
     seed: int = 0,
 ) -> FittedMixture:
     """Returns the mixture after EM from the best of three k-means clusterings.
@@ -38,20 +67,24 @@ def fit_gaussian_mixture(
             the features.
         max_iterations: EM steps at the most.
         tolerance: stops when the mean log-likelihood gains less, in nats.
+        initial: mixture to start from instead of a clustering.
         seed: of the start.
 
     Reference: Dempster, Laird and Rubin (1977); Arthur and Vassilvitskii (2007),
     "k-means++", for the start.
     """
     floor = ridge * max(rows.var(axis=0).mean(), np.finfo("float64").tiny)
-    labels = _cluster(rows, num_components, np.random.default_rng(seed))
-    responsibility = np.eye(num_components)[labels]
+    if initial is None:
+        labels = _cluster(rows, num_components, np.random.default_rng(seed))
+        responsibility = np.eye(num_components)[labels]
+    else:
+        joint = _joint_log_density(rows, initial)
+        responsibility = np.exp(joint - _logsumexp(joint))
     previous = -np.inf
     for _ in range(max_iterations):
         mixture = _maximize(rows, responsibility, floor)
         joint = _joint_log_density(rows, mixture)
-        top = joint.max(axis=1, keepdims=True)
-        total = top + np.log(np.exp(joint - top).sum(axis=1, keepdims=True))
+        total = _logsumexp(joint)
         responsibility = np.exp(joint - total)
         if total.mean() - previous < tolerance:
             break
@@ -118,6 +151,16 @@ def _upper_factor(inverse_lower: np.ndarray) -> np.ndarray:
     """U upper triangular, positive diagonal, with UᵀU = L⁻ᵀ L⁻¹ (a QR step)."""
     _, upper = np.linalg.qr(inverse_lower)
     return upper * np.sign(np.diagonal(upper))[:, None]
+
+
+def _logsumexp(joint: np.ndarray) -> np.ndarray:
+    """Over the components, [N, 1]."""
+    top = joint.max(axis=1, keepdims=True)
+    return top + np.log(np.exp(joint - top).sum(axis=1, keepdims=True))
+
+
+def _log_density(rows: np.ndarray, mixture: FittedMixture) -> np.ndarray:
+    return _logsumexp(_joint_log_density(rows, mixture))[:, 0]
 
 
 def _joint_log_density(rows: np.ndarray, mixture: FittedMixture) -> np.ndarray:

@@ -8,12 +8,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.distributions.expectation_maximization import fit_gaussian_mixture
+from tfp_flows.distributions.expectation_maximization import select_gaussian_mixture
 
 __all__ = ["GaussianMixture"]
 
 # Rows that the mixture is set from.
-_MAX_ROWS = 20_000
+_MAX_ROWS = 10_000
 # Rows that a component needs for each of D + 1: below, it would fit single rows.
 _ROWS_PER_FEATURE = 5
 # With more than this times D² rows the flow finds the modes itself, and ends better
@@ -76,6 +76,9 @@ class GaussianMixture(tfd.Distribution):
         self.upper = tf.Variable(
             tf.zeros([*shape, event_size], dtype), name=f"{name}_upper"
         )
+        self.initialized = tf.Variable(
+            False, trainable=False, name=f"{name}_initialized"
+        )
         super().__init__(
             dtype=dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
@@ -105,9 +108,10 @@ class GaussianMixture(tfd.Distribution):
     def initialize(self, z: Any) -> None:
         """Sets the mixture to its maximum likelihood on rows z by EM.
 
-        Fewer than K components are used where there are fewer than 5 (D + 1) rows for
-        each, and one alone where there are more than 100 D² rows: then a flow finds
-        the modes itself. The others start with next to no weight.
+        As many components are used as do best on held-out rows, at most one for each
+        5 (D + 1) rows, and one alone where there are more than 100 D² rows: then a
+        flow finds the modes itself. The others start with next to no weight. Up to
+        10,000 rows are looked at.
 
         Args:
             z: [N, D], finite.
@@ -117,8 +121,9 @@ class GaussianMixture(tfd.Distribution):
         count = min(count, max(1, len(rows) // (_ROWS_PER_FEATURE * (size + 1))))
         if len(rows) > _ENOUGH_ROWS * size**2:
             count = 1
-        fitted = fit_gaussian_mixture(rows[:_MAX_ROWS], count)
+        fitted = select_gaussian_mixture(rows[:: -(-len(rows) // _MAX_ROWS)], count)
         diagonal = np.diagonal(fitted.precision_factors, axis1=1, axis2=2)
+        self.initialized.assign(True)
         self._assign(self.logits, np.log(fitted.weights), absent=_ABSENT_LOGIT)
         self._assign(self.means, fitted.means)
         self._assign(self.log_diagonal, np.log(diagonal))

@@ -55,7 +55,7 @@ class Density:
         arguments = self._distribution_arguments(context)
         if seed is not None:
             arguments["seed"] = seed
-        return self.distribution.log_prob(self._fresh(x), **arguments)
+        return self.distribution.log_prob(self._event(x), **arguments)
 
     def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
         """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
@@ -74,25 +74,52 @@ class Density:
     def inverse(self, x: Any, context: Any) -> tf.Tensor:
         """Data → base; gridded data gets the noise that its row hashes to."""
         arguments = self._bijector_arguments(context)
-        x = self._fresh(x)
+        x = self._event(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
         return self._checked_bijector().inverse(x, **arguments)
 
-    def initialize(self, x: Any, context: Any) -> None:
-        """Sets the data-dependent parts, bijectors and base, from rows of data."""
+    @property
+    def waits_for_data(self) -> bool:
+        """Whether a data-dependent part has not been set yet."""
+        parts = (self.distribution, *self.distribution.submodules)
+        return any(not bijectors.is_initialized(part) for part in parts)
+
+    def initialize(self, x: Any, context: Any, *, anew: bool = True) -> None:
+        """Sets the data-dependent parts, bijectors and base, from rows of data.
+
+        Args:
+            x: [N, event...].
+            context: [N, C], or None.
+            anew: also set parts again that were set before.
+        """
         if self.bijector is None:
             return
         arguments = self._bijector_arguments(context)
         x = self._fresh(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
-        z = bijectors.initialize(tfb.Invert(self.bijector), x, **arguments)
+        data_to_base = tfb.Invert(self.bijector)
+        z = bijectors.initialize(data_to_base, x, anew=anew, **arguments)
         set_base = getattr(self._base, "initialize", None)
-        if set_base is not None:
+        if set_base is not None and (anew or not bijectors.is_initialized(self._base)):
             set_base(z)
 
+    def _event(self, x: Any) -> tf.Tensor:
+        """Checks the axes of an event: TensorFlow would broadcast a wrong width."""
+        x = self._fresh(x)
+        received = x.shape[x.shape.rank - len(self.event_shape) :]
+        if len(self.event_shape) > x.shape.rank or not received.is_compatible_with(
+            self.event_shape
+        ):
+            raise ValueError(
+                f"x must end with the axes of an event, {self.event_shape}; received "
+                f"shape {tuple(x.shape)}."
+            )
+        return x
+
     def _fresh(self, x: Any) -> tf.Tensor:
+        x = tf.convert_to_tensor(x)
         # TFP caches by tensor and would return what weights that have changed since
         # made of this one.
         return tf.identity(tf.cast(x, self.dtype))

@@ -69,9 +69,6 @@ class FlowModel(keras.Model):
         self.supports_jit = all(
             getattr(part, "supports_jit", True) for part in distribution.submodules
         )
-        self._adapted = self.add_weight(
-            shape=(), dtype="bool", initializer="zeros", trainable=False, name="adapted"
-        )
         self._sample = tf.function(
             density.sample, reduce_retracing=True, autograph=False
         )
@@ -123,6 +120,13 @@ class FlowModel(keras.Model):
         seed = tf.cast(self.seeds.next() if seed is None else seed, tf.int32)
         if seed.shape.rank == 0:
             seed = tf.stack([0, seed])
+        if seed.shape != [2]:
+            raise ValueError(
+                "seed must be a whole number or a stateless seed of shape [2], "
+                f"received shape {tuple(seed.shape)}."
+            )
+        if not tf.is_tensor(n) and (int(n) != n or n < 0):
+            raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
         context = None if context is None else tf.convert_to_tensor(context)
         return self._sample(tf.convert_to_tensor(n, tf.int32), context, seed)
 
@@ -160,22 +164,25 @@ class FlowModel(keras.Model):
     def adapt(self, x: Any, context: Any = None) -> None:
         """Sets the data-dependent parts (Standardize, Whiten, ActNorm …) from data.
 
-        `fit` does this once with the first rows it is given, 50,000 vectors or 1,024
-        images, unless it was done before.
+        The first `fit` does this for every part that was not set before, with up to
+        50,000 vectors or 1,024 images of its data. Called by hand it sets all anew.
 
         Args:
             x: [N, event...], or a `tf.data.Dataset` as for `fit`.
             context: [N, C] for a conditional model.
         """
-        packed = self._packed(x, context)
+        self._adapt(self._packed(x, context), anew=True)
+
+    def _adapt(self, packed: Any, *, anew: bool) -> None:
         rank = len(self._density.event_shape)
         limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
-        rows = model_inputs.leading_rows(packed, limit)
+        rows = model_inputs.some_rows(packed, limit)
         x, context = rows if self.context_size is not None else (rows, None)
-        self._density.initialize(x, context)
-        self._adapted.assign(True)
+        self._density.initialize(x, context, anew=anew)
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any
+    ) -> Any:
         """Trains as `keras.Model.fit`; y is the context of a conditional model.
 
         Raises:
@@ -191,12 +198,11 @@ class FlowModel(keras.Model):
             kwargs["validation_data"] = model_inputs.pack_validation(
                 kwargs["validation_data"], self.context_size, self._packed
             )
-        # Read as a number: a variable of several replicas is true whatever it holds.
-        adapted = bool(tf.identity(self._adapted.value))
-        if not adapted and model_inputs.is_rereadable(x):
-            self.adapt(x)
+        if self._density.waits_for_data:
+            model_inputs.check_rereadable(x)
+            self._adapt(x, anew=False)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
-        return super().fit(x, target, **kwargs)
+        return super().fit(x, target, batch_size, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean negative log-likelihood; y is a context, as in `fit`."""
@@ -209,7 +215,7 @@ class FlowModel(keras.Model):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns the log-density of each row, [N]."""
-        return super().predict(model_inputs.pack(x, None, self.context_size), **kwargs)
+        return super().predict(self._packed(x), **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: a distribution is complete when it is constructed."""
@@ -229,7 +235,7 @@ class FlowModel(keras.Model):
         if self._compile_loss is not None:
             raise ValueError(
                 "FlowModel minimizes its own negative log-likelihood: call "
-                f"compile(optimizer) without loss={self._compile_loss!r}."
+                "compile(optimizer) without a loss."
             )
         if not self.trainable_variables:
             raise ValueError(

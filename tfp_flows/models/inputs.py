@@ -8,10 +8,10 @@ import tensorflow as tf
 
 __all__ = [
     "check_rows",
-    "is_rereadable",
-    "leading_rows",
+    "check_rereadable",
     "pack",
     "pack_validation",
+    "some_rows",
     "target_for",
 ]
 
@@ -26,6 +26,7 @@ def pack(x: Any, y: Any, context_size: int | None) -> Any:
     Raises:
         ValueError: a conditional model got no context, or another model got one.
     """
+    x, y = _as_arrays(x), _as_arrays(y)
     if isinstance(x, tf.data.Dataset):
         return _pack_dataset(x, context_size)
     if context_size is None:
@@ -49,11 +50,26 @@ def pack(x: Any, y: Any, context_size: int | None) -> Any:
     return x
 
 
+def _as_arrays(data: Any) -> Any:
+    """Data frames as arrays, also within a tuple; anything else as it is."""
+    if isinstance(data, tuple | list):
+        return type(data)(_as_arrays(part) for part in data)
+    return data.to_numpy() if hasattr(data, "to_numpy") else data
+
+
 def _pack_dataset(data: tf.data.Dataset, context_size: int | None) -> tf.data.Dataset:
     spec = data.element_spec
-    if context_size is None or not isinstance(spec, tuple):
+    if not isinstance(spec, tuple):
         return data
-    if isinstance(spec[0], tuple) or len(spec) < 2 or spec[1] is None:
+    if context_size is None:
+        if len(spec) > 1 and not isinstance(spec[1], tf.NoneTensorSpec):
+            raise ValueError(
+                "This model has no context: its data set has elements x, (x,) or "
+                "(x, None, sample_weight); received a second component. To condition, "
+                "build the distribution with context_size=C."
+            )
+        return data
+    if isinstance(spec[0], tuple) or len(spec) < 2:
         return data
     return data.map(lambda x, context, *rest: ((x, context), None, *rest))
 
@@ -75,6 +91,8 @@ def pack_validation(
         return (packed(data), None)
     x, *rest = data
     context = None
+    if context_size is None and rest and rest[0] is not None:
+        packed(x, rest[0])  # Says that this model has no context.
     if context_size is not None and not isinstance(x, tuple | list) and rest:
         context = rest[0]
     inputs, weights = packed(x, context), rest[1:]
@@ -91,13 +109,18 @@ def target_for(inputs: Any, sample_weight: Any = None) -> np.ndarray | None:
     return np.zeros(len(inputs[0] if isinstance(inputs, tuple) else inputs), "float32")
 
 
-def is_rereadable(data: Any) -> bool:
-    """Whether reading some rows of the data leaves it as it was."""
+def check_rereadable(data: Any) -> None:
+    """Refuses data of which some rows cannot be read without using them up."""
     leaves = data if isinstance(data, tuple) else (data,)
-    return all(
+    if not all(
         isinstance(leaf, np.ndarray | tf.data.Dataset) or tf.is_tensor(leaf)
         for leaf in leaves
-    )
+    ):
+        raise ValueError(
+            "Parts of this model (whitening, ActNorm, a mixture base) are set from "
+            f"data, which cannot be read ahead from {type(data).__name__}: call "
+            "model.adapt(x) with some rows before fit."
+        )
 
 
 def check_rows(
@@ -133,10 +156,13 @@ def check_rows(
         )
 
 
-def leading_rows(inputs: Any, limit: int) -> Any:
-    """Returns up to `limit` rows of arrays, or of a data set's first batches."""
+def some_rows(inputs: Any, limit: int) -> Any:
+    """Returns up to `limit` rows, evenly spaced in arrays, the first of a data set."""
     if not isinstance(inputs, tf.data.Dataset):
-        return tf.nest.map_structure(lambda part: part[:limit], inputs)
+        # Spaced: the first rows of a sorted table are like no others.
+        return tf.nest.map_structure(
+            lambda part: part[:: -(-len(part) // limit) or 1], inputs
+        )
     batches, rows = [], 0
     for element in inputs:
         batch = element[0] if isinstance(element, tuple) else element

@@ -23,10 +23,16 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.ops import ElementwiseTransform
+
 __all__ = ["deserialize", "serialize"]
 
 
 _TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
+_FUNCTION_MODULES = (
+    "tensorflow_probability.python.distributions.",
+    "tensorflow_probability.python.bijectors.",
+)
 
 
 def serialize(value: Any) -> dict[str, Any]:
@@ -58,6 +64,8 @@ class _Writer:
         self._alive: list[Any] = []
 
     def write(self, value: Any, where: str) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, list | tuple):
@@ -75,7 +83,7 @@ class _Writer:
             return {"name": _name_of(value, where)}
         if dataclasses.is_dataclass(value):
             return self._dataclass(value, where)
-        if isinstance(value, np.ndarray | np.generic) or _is_constant(value):
+        if isinstance(value, np.ndarray) or _is_constant(value):
             return _array(value)
         return self._reference(value, where)
 
@@ -154,12 +162,12 @@ class _Reader:
             return tf.TensorShape(data["shape"])
         if "dataclass" in data:
             fields = {key: self.read(value) for key, value in data["fields"].items()}
-            return _find(data["dataclass"])(**fields)
+            return _find_class(data["dataclass"], ElementwiseTransform)(**fields)
         if "array" in data:
             raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
             return raw.reshape(data["sizes"]).copy()
         if "name" in data:
-            return _find(data["name"])
+            return _find_function(data["name"])
         return tf.as_dtype(data["dtype"])
 
     def _object(self, data: Mapping[str, Any]) -> Any:
@@ -175,7 +183,7 @@ class _Reader:
             variable = self.read(data["transformed"])
             return tfp.util.DeferredTensor(variable, self.read(data["bijector"]))
         arguments = {key: self.read(v) for key, v in data["parameters"].items()}
-        return _find(data["class"])(**arguments)
+        return _find_class(data["class"], (tfd.Distribution, tfb.Bijector))(**arguments)
 
 
 def _is_constant(value: Any) -> bool:
@@ -207,7 +215,9 @@ def _name_of(value: Any, where: str) -> str:
     if keras.saving.get_registered_object(registered) is value:
         return f"registered:{registered}"
     name = f"{value.__module__}:{value.__qualname__}"
-    if value.__module__.split(".")[0] in _TRUSTED and "<" not in name:
+    is_class = isinstance(value, type)
+    trusted = _TRUSTED if is_class else _FUNCTION_MODULES
+    if value.__module__.startswith(trusted) and "<" not in name:
         return name
     raise TypeError(_refusal(value, where))
 
@@ -228,6 +238,24 @@ def _find(name: str) -> Any:
     for part in path.split("."):
         found = getattr(found, part)
     return found
+
+
+def _find_class(name: str, kinds: Any) -> type:
+    """Finds a class of one of the kinds that a file may construct."""
+    found = _find(name)
+    if not isinstance(found, type) or not issubclass(found, kinds):
+        raise ValueError(f"{name!r} is no class that a saved model may construct.")
+    return found
+
+
+def _find_function(name: str) -> Any:
+    """Finds a function that TFP takes as an argument by default, or a registered one.
+
+    The functions of whole libraries would include some that write files.
+    """
+    if not name.startswith(("registered:", *_FUNCTION_MODULES)):
+        raise ValueError(f"{name!r} is no function that a saved model may use.")
+    return _find(name)
 
 
 def _refusal(value: Any, where: str) -> str:

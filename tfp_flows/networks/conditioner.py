@@ -57,6 +57,13 @@ class Conditioner(keras.layers.Layer):
         if context_size is not None:
             self.context_mean = self._statistic("context_mean", "zeros")
             self.context_scale = self._statistic("context_scale", "ones")
+            self.initialized = self.add_weight(
+                shape=(),
+                dtype="bool",
+                initializer="zeros",
+                trainable=False,
+                name="initialized",
+            )
 
     def _statistic(self, name: str, initializer: str) -> keras.Variable:
         return self.add_weight(
@@ -84,6 +91,7 @@ class Conditioner(keras.layers.Layer):
                 f"Context feature {int(np.argmax(useless))} is constant or not "
                 "finite: there is nothing to condition on. Leave it out."
             )
+        self.initialized.assign(True)
         self.context_mean.assign(mean)
         self.context_scale.assign(scale)
 

@@ -127,6 +127,9 @@ def _masks(
     masks = []
     for size in hidden_sizes:
         hidden_degrees = np.arange(size) % event_size
+        if size < event_size:
+            # Spread over all features: the first ones alone would hide the others.
+            hidden_degrees = np.arange(size) * event_size // size
         masks.append(degrees[:, None] <= hidden_degrees[None, :])
         degrees = hidden_degrees
     outputs = np.tile(np.arange(1, event_size + 1), parameters)
