@@ -89,7 +89,7 @@ def test_masked_network_is_autoregressive(context_size, hidden_sizes):
 
 def test_context_reaches_the_first_feature():
     network = MaskedAutoregressiveNetwork(
-        2, context_size=1, hidden_sizes=(4, 4), dtype="float64"
+        2, context_size=1, hidden_sizes=(4, 4), activation="tanh", dtype="float64"
     )
     randomize(network)
     x = tf.zeros([1, 2], tf.float64)

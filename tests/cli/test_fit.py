@@ -14,6 +14,7 @@ from tests.cli.conftest import Tables
 from tfp_flows import data
 from tfp_flows.cli import main
 from tfp_flows.cli.checkpoint import Checkpoint, Progress
+from tfp_flows.cli.errors import RunError
 
 QUICK = ["--flow", "coupling-affine", "--epochs", "4", "--batch-size", "60", "--quiet"]
 
@@ -33,8 +34,9 @@ def test_run_leaves_what_it_promises(fitted):
     metrics, history = results(folder)
     assert len(list(csv.DictReader(history.splitlines()))) == 2
     assert metrics["rows"] == {"train": 240, "validation": 30, "test": 30}
-    names = [result["name"].split()[0] for result in metrics["held_out"]]
-    assert names == ["coupling-affine", "Gaussian", "mixture"]
+    names = [result["name"] for result in metrics["held_out"]]
+    assert names[:2] == ["coupling-affine flow", "Gaussian"]
+    assert names[2].startswith("mixture of")
     assert all(np.isfinite(result["nats"]) for result in metrics["held_out"])
 
 
@@ -156,6 +158,47 @@ def test_divergence_keeps_the_last_good_weights(no_pages, tables, tmp_path, refu
     model = keras.models.load_model(kept)
     assert np.isfinite(model.log_prob(np.zeros([1, 3]))).all()
     assert not (tmp_path / "run").exists()
+
+
+def test_damaged_checkpoint_is_named(no_pages, tables, tmp_path, refused):
+    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
+    refused(*words, "--learning-rate", "1e30")
+    words += ["--learning-rate", "1e30", "--resume"]
+    state = tmp_path / "run.partial" / "state.json"
+    last = tmp_path / "run.partial" / "epoch-0000.keras"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert f"{last}: this file of a run is damaged" in refused(*words)
+    last.unlink()
+    assert f"{last}: this file of a run is missing" in refused(*words)
+    state.write_text(state.read_text()[:40])
+    message = refused(*words)
+    assert f"{state}: this file of a run is damaged" in message
+    assert "--overwrite" in message
+
+
+def test_killed_while_cleaning_up_leaves_a_complete_run(
+    no_pages, tables, tmp_path, monkeypatch
+):
+    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK, "--epochs", "1"]
+    monkeypatch.setattr(Progress, "remove", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main([str(word) for word in words])
+    assert (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run.partial").exists()
+
+
+@pytest.mark.parametrize("error", [RunError("no"), KeyboardInterrupt()])
+def test_stop_before_the_first_checkpoint_leaves_nothing(
+    no_pages, tables, tmp_path, monkeypatch, refused, error
+):
+    def stop(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("tfp_flows.cli.training.build_distribution", stop)
+    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
+    message = refused(*words, code=2 if isinstance(error, RunError) else 130)
+    assert "--resume" not in message
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
 def test_early_stopping_keeps_the_best_epoch(no_pages, tables, tmp_path):

@@ -1,6 +1,7 @@
 """`score`, `sample` and `evaluate` of one fitted, conditional model."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -39,6 +40,54 @@ def test_outlier_has_the_smallest_p_value(fitted, tables, tmp_path):
     scores = read(tmp_path / "s.csv")
     assert scores[2, 1] == pytest.approx(1 / 31, rel=1e-5)
     assert (scores[[0, 1, 3, 4], 1] > 0.1).all()
+
+
+@pytest.mark.parametrize("far", [1e19, 1e30, 1e39, 1e300])
+def test_row_without_finite_density_has_the_smallest_p_value(
+    fitted, tables, tmp_path, capsys, far
+):
+    folder, _ = fitted
+    table = tables.csv(rows=4, a=[0, far, -far, 0], b=0.0, c=[0, 0, 0, far])
+    run("score", folder, table, "--out", tmp_path / "s.csv")
+    scores = read(tmp_path / "s.csv")
+    assert np.isfinite(scores[0]).all()
+    np.testing.assert_allclose(scores[1:3, 1], 1 / 31, 1e-5)
+    assert not np.isnan(scores).any()
+    run("evaluate", folder, table)
+    assert "flow" in capsys.readouterr().out
+
+
+def test_damaged_file_is_named(fitted, tmp_path, refused):
+    folder, table = fitted
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    draw = ["sample", copy, "-n", "3", "--out", tmp_path / "s.csv"]
+    commands = {
+        "model.keras": draw,
+        "held_out.npz": ["score", copy, table, "--out", tmp_path / "s.csv"],
+        "yardsticks.npz": ["evaluate", copy, table],
+        "run.json": draw,
+    }
+    for name, words in commands.items():
+        whole = (copy / name).read_bytes()
+        for size in (0, 10, len(whole) // 2):
+            (copy / name).write_bytes(whole[:size])
+            message = refused(*words)
+            assert f"{copy / name}: this file of a run is damaged" in message
+            assert "--overwrite" in message
+        (copy / name).write_bytes(whole)
+    (copy / "model.keras").unlink()
+    assert "model.keras: this file of a run is missing" in refused(*draw)
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_endings_in_capitals_are_known(fitted, tables, tmp_path):
+    folder, _ = fitted
+    for ending in ("CSV", "PARQUET", "NPY", "NPZ"):
+        drawn = tmp_path / f"drawn.{ending}"
+        run("sample", folder, "-n", "5", "--out", drawn)
+        run("score", folder, drawn, "--out", tmp_path / f"{ending}.CSV")
+        assert read(tmp_path / f"{ending}.CSV").shape == (5, 2)
 
 
 def test_scores_do_not_depend_on_format_or_column_order(fitted, tmp_path):

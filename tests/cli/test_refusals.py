@@ -58,6 +58,23 @@ def test_column_constant_in_the_training_rows(refused, tables, tmp_path):
     assert "one value in all 240 training rows" in message
 
 
+def test_context_constant_in_the_training_rows(refused, tables, tmp_path):
+    path = tables.csv(c=np.arange(300) >= 280)
+    words = ["--split", "tail", "--context", "c"]
+    message = fit_refused(refused, path, tmp_path, *words)
+    assert "'c' has one value in all 240 training rows" in message
+    assert "--split random" in message
+
+
+def test_folder_and_other_separator(refused, tmp_path):
+    (tmp_path / "sets").mkdir()
+    message = fit_refused(refused, tmp_path / "sets", tmp_path)
+    assert "this is a folder" in message
+    (tmp_path / "t.csv").write_text("a;b\n1,5;2\n")
+    message = fit_refused(refused, tmp_path / "t.csv", tmp_path)
+    assert "the separator ';' by a comma" in message
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -168,5 +185,5 @@ class TestFittedFolder:
         assert "not complete: repeat its command with --resume" in message
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "run.json").write_text('{"version": "0"')
-        assert "not the record of a run" in refused(command, tmp_path / "x", *words)
+        assert "x/run.json: this file" in refused(command, tmp_path / "x", *words)
         assert not (tmp_path / "s.csv").exists()

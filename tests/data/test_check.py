@@ -102,6 +102,26 @@ def test_constant_context_is_refused(good):
         data.check(table(good, context=np.ones([200, 1]), context_columns=("k",)))
 
 
+def test_context_that_determines_a_modeled_column_is_refused(good):
+    rng = np.random.default_rng(1)
+    wide = {"context_columns": ("k", "m")}
+    other = rng.normal(size=200)
+    copy = np.column_stack([other, 1.0 - 3.0 * good[:, 1]])
+    with pytest.raises(data.DataError, match="'m' repeats 'b'.*--exclude m$"):
+        data.check(table(good, context=copy, **wide))
+    linear = np.column_stack([other, good[:, 0] + other - good[:, 2]])
+    with pytest.raises(data.DataError, match="'k' is a linear function of m, a, c"):
+        data.check(table(good, context=linear, **wide))
+    # One-hot classes depend on each other, which is no harm.
+    label = (other > 0).astype(float)
+    data.check(table(good, context=np.column_stack([label, 1 - label]), **wide))
+
+
+def test_context_beyond_float32_is_refused(good):
+    with pytest.raises(data.DataError, match="'k' reaches .* beyond the range"):
+        data.check(table(good, context=1e60 * good[:, :1] ** 2, context_columns=("k",)))
+
+
 def test_images_may_have_constant_integer_columns():
     digits = data.load("digits")
     assert (np.ptp(digits.values, axis=0) == 0).any()

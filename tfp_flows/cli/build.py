@@ -9,6 +9,10 @@ from tfp_flows.distributions import Dequantized
 
 __all__ = ["build_distribution"]
 
+# Points at which the density over the cell of an integer row is averaged, so that the
+# bound is close to the probability; images report the customary bound of one.
+_NOISE_POINTS = 16
+
 
 def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distribution:
     """Returns the untrained distribution of rows of the given schema.
@@ -38,8 +42,8 @@ def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distr
         size, transform=transform, context_size=context_size, seed=seed
     )
     if schema.levels is not None:
-        return Dequantized(distribution)
+        return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)
     if schema.integer_columns:
         steps = [float(name in schema.integer_columns) for name in schema.columns]
-        return Dequantized(distribution, steps)
+        return Dequantized(distribution, steps, num_samples=_NOISE_POINTS)
     return distribution

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 
 from tfp_flows.cli.atomic import write_json
+from tfp_flows.cli.damage import reading
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.rundir import STATE
 
 __all__ = ["Checkpoint", "Progress"]
-
-_STATE = "state.json"
 
 
 @dataclasses.dataclass
@@ -43,10 +43,11 @@ class Progress:
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Progress | None":
         """Returns the progress of the run in a folder; None before its first file."""
-        path = folder / _STATE
+        path = folder / STATE
         if not path.exists():
             return None
-        return cls(**json.loads(path.read_text()))
+        with reading(path):
+            return cls(**json.loads(path.read_text()))
 
     @property
     def best_epoch(self) -> int:
@@ -55,16 +56,17 @@ class Progress:
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes the state to a folder, and removes checkpoints it does not name."""
-        write_json(folder / _STATE, dataclasses.asdict(self))
+        write_json(folder / STATE, dataclasses.asdict(self))
         for path in folder.glob("epoch-*.keras"):
             if path.name not in (self.last, self.best):
                 path.unlink()
 
     def remove(self, folder: pathlib.Path) -> None:
-        """Removes the state and all checkpoints."""
+        """Removes the state and all checkpoints of a complete run."""
+        # The state goes first, so that it never names a file that is gone.
+        (folder / STATE).unlink(missing_ok=True)
         for path in folder.glob("epoch-*.keras"):
             path.unlink()
-        (folder / _STATE).unlink()
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -21,7 +21,9 @@ __all__ = ["Yardsticks", "compare", "format_table"]
 def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
     """Summarizes `[N]` log-densities of the same rows; bits/dim for gray levels."""
     bits = None if schema.levels is None else len(schema.columns)
-    return compare_scores(log_densities, dimensions=bits)
+    # A row may have minus infinity under several.
+    with np.errstate(invalid="ignore"):
+        return compare_scores(log_densities, dimensions=bits)
 
 
 def format_table(heading: str, results: Sequence[Result]) -> str:
@@ -74,9 +76,16 @@ class Yardsticks:
     def log_densities(self, table: Table) -> dict[str, np.ndarray]:
         """Returns the `[N]` log-densities of a table's rows under both."""
         rows = _rows(table, self.step)
+        named = {
+            "Gaussian": self.gaussian,
+            f"mixture of {self.mixture.components}": self.mixture,
+        }
+        # A row too far out for float64 has minus infinity.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = {name: fitted.log_prob(rows) for name, fitted in named.items()}
         return {
-            "Gaussian": self.gaussian.log_prob(rows),
-            f"mixture of {self.mixture.components}": self.mixture.log_prob(rows),
+            name: np.where(np.isfinite(score), score, -np.inf)
+            for name, score in scores.items()
         }
 
     def to_arrays(self) -> dict[str, Any]:

@@ -23,12 +23,12 @@ def run(namespace: argparse.Namespace) -> None:
             "needs more, or use tfp-flows score"
         )
     load_tensorflow()
-    from tfp_flows.cli.comparison import Yardsticks, compare, format_table
+    from tfp_flows.cli.comparison import compare, format_table
     from tfp_flows.cli.density import log_density_function
 
     log_density = log_density_function(fitted.model())
     densities = {"flow": log_density(table.values, table.context)}
-    densities |= Yardsticks.from_arrays(fitted.yardsticks()).log_densities(table)
+    densities |= fitted.yardsticks().log_densities(table)
     results = compare(densities, table.schema)
     dropped = f", {table.dropped:,} dropped" if table.dropped else ""
     heading = f"{table.name} ({table.num_rows:,} rows{dropped})"

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import importlib.util
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.options import FitOptions
 from tfp_flows.cli.rundir import RunDir, RunRecord
 from tfp_flows.cli.startup import load_tensorflow
+
+if TYPE_CHECKING:
+    from tfp_flows.cli.checkpoint import Progress
 
 __all__ = ["Task", "num_halvings", "run"]
 
@@ -63,13 +67,20 @@ def run(namespace: argparse.Namespace) -> None:
     _check_packages()
     task = _prepare(options, place)
     try:
-        _train_and_report(task)
+        progress = _train_and_report(task)
     except KeyboardInterrupt:
+        if not place.has_checkpoint:
+            raise
         raise RunInterrupted(
             f"interrupted; what is done is kept in {task.folder}: repeat the command "
             "with --resume to go on"
         ) from None
+    finally:
+        if not place.has_checkpoint:
+            place.abandon()
+    # A kill between the two leaves a complete run with a checkpoint too many.
     place.finish()
+    progress.remove(place.final)
     print(
         f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
     )
@@ -126,26 +137,19 @@ def _check_parts(table: data.Table, split: data.Split) -> None:
             f"{table.name}: expected at least 2 rows to report on, received "
             f"{len(split.test)}: give a larger --test"
         )
-    if table.image_shape is not None:
-        return
-    train = table.values[split.train]
+    if table.image_shape is None:
+        _check_varying(table.name, table.columns, table.values[split.train])
+    if table.context is not None:
+        _check_varying(table.name, table.context_columns, table.context[split.train])
+
+
+def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:
     constant = train.min(axis=0) == train.max(axis=0)
     if constant.any():
-        name = table.columns[int(np.argmax(constant))]
+        name = names[int(np.argmax(constant))]
         raise data.DataError(
-            f"{table.name}: column {name!r} has one value in all {len(train):,} "
-            f"training rows: leave it out with --exclude {name}, or use --split random"
-        )
-    if table.context is None:
-        return
-    given = table.context[split.train]
-    constant = given.min(axis=0) == given.max(axis=0)
-    if constant.any():
-        name = table.context_columns[int(np.argmax(constant))]
-        raise data.DataError(
-            f"{table.name}: context column {name!r} has one value in all "
-            f"{len(train):,} training rows: leave it out of --context, or use --split "
-            "random"
+            f"{table}: column {name!r} has one value in all {len(train):,} training "
+            f"rows: leave it out with --exclude {name}, or use --split random"
         )
 
 
@@ -166,7 +170,7 @@ def _choose_flow(name: str | None, table: data.Table) -> str:
     return name or "glow"
 
 
-def _train_and_report(task: Task) -> None:
+def _train_and_report(task: Task) -> "Progress":
     # TensorFlow loads here, after everything that can go wrong without it.
     load_tensorflow()
     from tfp_flows.cli.outcome import write_outcome
@@ -174,4 +178,4 @@ def _train_and_report(task: Task) -> None:
 
     model, progress = train(task)
     write_outcome(task, model, progress)
-    progress.remove(task.folder)
+    return progress

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfp_flows.cli.damage import reading
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.rundir import RunRecord
 from tfp_flows.data import Schema
 
 if TYPE_CHECKING:
+    from tfp_flows.cli.comparison import Yardsticks
     from tfp_flows.models import FlowModel
 
 __all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
@@ -49,7 +51,8 @@ class FittedRun:
 
     def held_out(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the held-out rows' log-densities, and context if there is one."""
-        with np.load(self._file(HELD_OUT)) as arrays:
+        arrays = self._arrays(HELD_OUT)
+        with reading(self.folder / HELD_OUT):
             return arrays["log_density"], arrays.get("context")
 
     def model(self) -> "FlowModel":
@@ -59,15 +62,20 @@ class FittedRun:
         # Registers the classes that the file names.
         import tfp_flows.models  # noqa: F401
 
-        return keras.models.load_model(self._file(MODEL), compile=False)
+        path = self.folder / MODEL
+        with reading(path):
+            return keras.models.load_model(path, compile=False)
 
-    def yardsticks(self) -> dict[str, np.ndarray]:
-        """Returns the arrays of the yardsticks."""
-        with np.load(self._file(YARDSTICKS)) as arrays:
-            return dict(arrays)
+    def yardsticks(self) -> "Yardsticks":
+        """Loads the yardsticks."""
+        from tfp_flows.cli.comparison import Yardsticks
 
-    def _file(self, name: str) -> pathlib.Path:
+        arrays = self._arrays(YARDSTICKS)
+        with reading(self.folder / YARDSTICKS):
+            return Yardsticks.from_arrays(arrays)
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
         path = self.folder / name
-        if not path.is_file():
-            raise RunError(f"{path}: there is no such file: fit the model again")
-        return path
+        # NumPy leaves a file open that turns out to be no archive.
+        with reading(path), path.open("rb") as stream, np.load(stream) as arrays:
+            return dict(arrays)

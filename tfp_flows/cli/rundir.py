@@ -8,13 +8,17 @@ import shutil
 from typing import Any
 
 from tfp_flows.cli.atomic import write_json
+from tfp_flows.cli.damage import reading
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.options import FitOptions
 from tfp_flows.data import Schema
 
-__all__ = ["RunDir", "RunRecord"]
+__all__ = ["STATE", "RunDir", "RunRecord"]
 
 _RECORD = "run.json"
+
+# The file that names the checkpoints.
+STATE = "state.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,18 +41,16 @@ class RunRecord:
     def read(cls, folder: pathlib.Path) -> "RunRecord":
         """Reads the record of the run in a folder."""
         path = folder / _RECORD
-        try:
-            content = json.loads(path.read_text())
-            return cls(**{**content, "schema": Schema.from_dict(content["schema"])})
-        except FileNotFoundError:
+        if not path.is_file():
             raise RunError(
                 f"{folder}: there is no run here (no {_RECORD}): give a folder that "
                 "tfp-flows fit wrote"
-            ) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{path}: not the record of a run: fit the model again"
-            ) from error
+            )
+        with reading(path):
+            content = json.loads(path.read_text())
+            content["options"] = dict(content["options"])
+            content["schema"] = Schema.from_dict(content["schema"])
+            return cls(**content)
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes the record to a folder."""
@@ -69,6 +71,11 @@ class RunDir:
     def partial(self) -> pathlib.Path:
         """`DIR.partial`, where everything is written until the run is complete."""
         return self.final.with_name(self.final.name + ".partial")
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to resume from."""
+        return (self.partial / STATE).exists()
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Refuses early what would fail, or destroy something, at the end."""
@@ -115,6 +122,10 @@ class RunDir:
                 "choose another folder"
             ) from error
         return self.partial
+
+    def abandon(self) -> None:
+        """Removes the partial folder."""
+        shutil.rmtree(self.partial, ignore_errors=True)
 
     def finish(self) -> None:
         """Puts the complete run in its place; an old one goes only then."""

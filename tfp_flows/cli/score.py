@@ -19,7 +19,11 @@ Batch = tuple[np.ndarray, np.ndarray | None]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command."""
+    """Runs the command.
+
+    A row so far out that its log-density is no finite number gets minus infinity and
+    the smallest p-value, 1 / (n + 1) with n held-out rows.
+    """
     target = check_target(namespace.out, (".csv",), overwrite=namespace.overwrite)
     fitted = FittedRun.read(namespace.run)
     batches = _finite_rows(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfp_flows.cli.batches import training_batches
 from tfp_flows.cli.build import build_distribution
 from tfp_flows.cli.checkpoint import Checkpoint, Progress
+from tfp_flows.cli.damage import reading
 from tfp_flows.cli.density import event_rows, rows_at_a_time
 from tfp_flows.cli.fit import Task
 from tfp_flows.data import Table
@@ -34,12 +35,14 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
         progress, model = Progress(), _new_model(task)
     else:
         print(f"\nresuming after epoch {progress.epoch}")
-        model = keras.models.load_model(task.folder / progress.last)
+        with reading(task.folder / progress.last):
+            model = keras.models.load_model(task.folder / progress.last)
     _print_plan(task, model)
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
     if progress.epoch < options.epochs and not checkpoint.finished:
         _fit(task, model, checkpoint)
-    best = keras.models.load_model(task.folder / progress.best, compile=False)
+    with reading(task.folder / progress.best):
+        best = keras.models.load_model(task.folder / progress.best, compile=False)
     return best, progress
 
 

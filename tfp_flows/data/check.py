@@ -115,19 +115,35 @@ def _check_context(table: Table) -> None:
 
 
 def _check_dependent(table: Table) -> None:
-    if len(table.columns) < 2:
-        return
-    correlation = np.corrcoef(table.values, rowvar=False)
-    eigenvalues, vectors = np.linalg.eigh(correlation)
+    """Looks for a linear function of modeled columns that the others determine.
+
+    Context columns may depend on each other, but may not determine modeled ones: what
+    is left of these after regression on the context must vary in every direction.
+    """
+    values = _standardized(table.values)
+    context = np.empty((table.num_rows, 0))
+    if table.context is not None:
+        context = _standardized(table.context)
+    slopes = np.linalg.lstsq(context, values)[0]
+    rest = values - context @ slopes
+    eigenvalues, vectors = np.linalg.eigh(rest.T @ rest / table.num_rows)
     if eigenvalues[0] < _DEPENDENT_EIGENVALUE:
-        weights = np.abs(vectors[:, 0])
-        involved = [table.columns[i] for i in np.flatnonzero(weights > 1e-3)[:8]]
-        name = table.columns[int(np.argmax(weights))]
+        weights = np.abs(np.concatenate([slopes @ vectors[:, 0], vectors[:, 0]]))
+        names = (*table.context_columns, *table.columns)
+        involved = [names[i] for i in np.flatnonzero(weights > 1e-3)[:9]]
+        # A context column is the first to go: the rest may have a density then.
+        name = involved[0]
+        if name not in table.context_columns:
+            name = names[int(np.argmax(weights))]
         others = ", ".join(c for c in involved if c != name)
         raise DataError(
             f"{table.name}: column {name!r} is a linear function of {others}, so the "
             f"density is infinite: leave it out with --exclude {name}"
         )
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean(axis=0)) / values.std(axis=0)
 
 
 def _check_counter(table: Table) -> None:
@@ -146,9 +162,11 @@ def _check_counter(table: Table) -> None:
 
 def _check_range(table: Table) -> None:
     largest = np.abs(table.values).max(axis=0)
+    if table.context is not None:
+        largest = np.concatenate([largest, np.abs(table.context).max(axis=0)])
     # A hundredth is left for what standardizing and squaring add.
     if largest.max() > 0.01 * np.finfo("float32").max:
-        name = table.columns[int(np.argmax(largest))]
+        name = (*table.columns, *table.context_columns)[int(np.argmax(largest))]
         raise DataError(
             f"{table.name}: column {name!r} reaches {largest.max():.3g}, beyond the "
             "range of float32: divide it by a constant"

@@ -31,7 +31,8 @@ class Description:
         invalid: Rows with NaN or infinities that are still in the table.
         missing: Columns with NaN or infinities.
         constant: Columns with one value.
-        duplicated: Pairs of columns that are equal up to shift and scale.
+        duplicated: Pairs of columns that are equal up to shift and scale, the first
+            of them modeled.
         integers: Columns that hold only integers.
         discrete: Columns with few distinct or often repeated values.
     """
@@ -98,7 +99,7 @@ def describe(table: Table) -> Description:
     return dataclasses.replace(
         description,
         constant=_where(table.columns, constant),
-        duplicated=_duplicated(table.columns, values, constant),
+        duplicated=_duplicated(table, finite),
         integers=_where(table.columns, (values == np.rint(values)).all(axis=0)),
         discrete=_where(table.columns, [_looks_discrete(c) for c in values.T]),
     )
@@ -112,16 +113,20 @@ def _missing(table: Table) -> tuple[str, ...]:
     return missing
 
 
-def _duplicated(
-    columns: tuple[str, ...], values: np.ndarray, constant: np.ndarray
-) -> tuple[tuple[str, str], ...]:
-    varying = np.flatnonzero(~constant)
+def _duplicated(table: Table, rows: np.ndarray) -> tuple[tuple[str, str], ...]:
+    names, values = table.columns, table.values[rows]
+    if table.context is not None:
+        names += table.context_columns
+        values = np.hstack([values, table.context[rows]])
+    varying = np.flatnonzero(values.min(axis=0) != values.max(axis=0))
     if len(varying) < 2 or len(values) < 3:
         return ()
     with np.errstate(all="ignore"):  # Overflow is refused by name in `check`.
         correlation = np.corrcoef(values[:, varying], rowvar=False)
     copies = np.argwhere(np.triu(np.abs(correlation) > 1.0 - _COPY_TOLERANCE, k=1))
-    return tuple((columns[varying[i]], columns[varying[j]]) for i, j in copies)
+    pairs = ((int(varying[i]), int(varying[j])) for i, j in copies)
+    modeled = len(table.columns)
+    return tuple((names[i], names[j]) for i, j in pairs if i < modeled)
 
 
 def _looks_discrete(column: np.ndarray) -> bool:

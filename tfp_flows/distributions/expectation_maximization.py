@@ -26,7 +26,8 @@ def select_gaussian_mixture(
     """Returns the mixture whose number of components does best on held-out rows.
 
     Tries 1, ¼, ½, ¾ and all of `most` components, each from several starts, on four
-    fifths of the rows; EM goes on from the best with all of them.
+    fifths of the rows; another one is taken if its gain on the last fifth exceeds the
+    gain's standard error. EM goes on from it with all rows.
 
     Args:
         rows: [N, D].
@@ -38,12 +39,13 @@ def select_gaussian_mixture(
     held_out, others = np.split(rows[order], [len(rows) // 5])
     counts = {1, *(max(1, round(most * share)) for share in (0.25, 0.5, 0.75, 1.0))}
     best = fit_gaussian_mixture(others, 1)
-    best_score = _log_density(held_out, best).mean() if len(held_out) else np.inf
+    best_score = _log_density(held_out, best)
     for count in sorted(counts - {1}):
         for start in range(starts):
             fitted = fit_gaussian_mixture(others, count, seed=seed + start)
-            score = _log_density(held_out, fitted).mean()
-            if score > best_score:
+            score = _log_density(held_out, fitted)
+            gain = score - best_score
+            if gain.sum() > gain.std() * np.sqrt(len(gain)):
                 best, best_score = fitted, score
     return fit_gaussian_mixture(rows, len(best.weights), initial=best)
 

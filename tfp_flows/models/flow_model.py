@@ -191,7 +191,7 @@ class FlowModel(keras.Model):
         """
         self._check_trainable()
         x = self._packed(x, y)
-        if isinstance(x, tf.data.Dataset):
+        if not model_inputs.is_array(x):
             # Its order is its own; Keras warns that it cannot shuffle it.
             kwargs.setdefault("shuffle", False)
         if kwargs.get("validation_data") is not None:

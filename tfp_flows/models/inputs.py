@@ -9,6 +9,7 @@ import tensorflow as tf
 __all__ = [
     "check_rows",
     "check_rereadable",
+    "is_array",
     "pack",
     "pack_validation",
     "some_rows",
@@ -109,13 +110,15 @@ def target_for(inputs: Any, sample_weight: Any = None) -> np.ndarray | None:
     return np.zeros(len(inputs[0] if isinstance(inputs, tuple) else inputs), "float32")
 
 
+def is_array(data: Any) -> bool:
+    """Whether data is an array or a tuple of arrays."""
+    leaves = data if isinstance(data, tuple) else (data,)
+    return all(isinstance(leaf, np.ndarray) or tf.is_tensor(leaf) for leaf in leaves)
+
+
 def check_rereadable(data: Any) -> None:
     """Refuses data of which some rows cannot be read without using them up."""
-    leaves = data if isinstance(data, tuple) else (data,)
-    if not all(
-        isinstance(leaf, np.ndarray | tf.data.Dataset) or tf.is_tensor(leaf)
-        for leaf in leaves
-    ):
+    if not is_array(data) and not isinstance(data, tf.data.Dataset):
         raise ValueError(
             "Parts of this model (whitening, ActNorm, a mixture base) are set from "
             f"data, which cannot be read ahead from {type(data).__name__}: call "

@@ -13,7 +13,7 @@ import base64
 import dataclasses
 import importlib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -22,8 +22,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
-
-from tfp_flows.ops import ElementwiseTransform
 
 __all__ = ["deserialize", "serialize"]
 
@@ -162,7 +160,7 @@ class _Reader:
             return tf.TensorShape(data["shape"])
         if "dataclass" in data:
             fields = {key: self.read(value) for key, value in data["fields"].items()}
-            return _find_class(data["dataclass"], ElementwiseTransform)(**fields)
+            return _find_class(data["dataclass"], _is_transform)(**fields)
         if "array" in data:
             raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
             return raw.reshape(data["sizes"]).copy()
@@ -183,7 +181,7 @@ class _Reader:
             variable = self.read(data["transformed"])
             return tfp.util.DeferredTensor(variable, self.read(data["bijector"]))
         arguments = {key: self.read(v) for key, v in data["parameters"].items()}
-        return _find_class(data["class"], (tfd.Distribution, tfb.Bijector))(**arguments)
+        return _find_class(data["class"], _is_tfp)(**arguments)
 
 
 def _is_constant(value: Any) -> bool:
@@ -240,10 +238,19 @@ def _find(name: str) -> Any:
     return found
 
 
-def _find_class(name: str, kinds: Any) -> type:
-    """Finds a class of one of the kinds that a file may construct."""
+def _is_tfp(cls: type) -> bool:
+    return issubclass(cls, tfd.Distribution | tfb.Bijector)
+
+
+def _is_transform(cls: type) -> bool:
+    """Whether it is a frozen elementwise transform, such as `ops.Affine`."""
+    return dataclasses.is_dataclass(cls) and hasattr(cls, "num_parameters")
+
+
+def _find_class(name: str, may_construct: Callable[[type], bool]) -> type:
+    """Finds a class of the kind that a file may construct."""
     found = _find(name)
-    if not isinstance(found, type) or not issubclass(found, kinds):
+    if not isinstance(found, type) or not may_construct(found):
         raise ValueError(f"{name!r} is no class that a saved model may construct.")
     return found
 

@@ -37,8 +37,9 @@ class Conditioner(keras.layers.Layer):
         seed: int | None,
         dtype: str | None,
         name: str | None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, **kwargs)
         if any(size < 1 for size in hidden_sizes):
             raise ValueError(
                 f"hidden_sizes must be positive, received {tuple(hidden_sizes)}."
