@@ -214,7 +214,7 @@ def test_early_stopping_keeps_the_best_epoch(no_pages, tables, tmp_path):
 def test_integer_columns_are_dequantized(no_pages, tables, tmp_path):
     counts = np.random.default_rng(1).poisson(5.0, 300)
     table = str(tables.csv(b=counts))
-    words = ["fit", table, "--out", str(tmp_path / "run"), *QUICK]
+    words = ["fit", table, "--out", str(tmp_path / "run"), *QUICK, "--context", "c"]
     assert main([*words, "--integers", "dequantize"]) == 0
     drawn = tmp_path / "drawn.csv"
     words = f"sample {tmp_path}/run -n 50 --out {drawn}".split()

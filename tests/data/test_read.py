@@ -170,7 +170,7 @@ def test_missing_file_folder_and_unknown_ending_are_refused(tmp_path):
     with pytest.raises(data.DataError, match="no such file"):
         data.read_table(tmp_path / "absent.csv")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(data.DataError, match="no such file"):
+    with pytest.raises(data.DataError, match="this is a folder"):
         data.read_table(tmp_path / "folder.csv")
     with pytest.raises(data.DataError, match=r"\.csv, \.parquet.*received \.xlsx"):
         data.read_table(write(tmp_path, "a", "t.xlsx"))

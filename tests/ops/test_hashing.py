@@ -26,7 +26,7 @@ def test_uniform_in_every_column(rows):
         assert stats.kstest(column, "uniform").pvalue > 1e-3
 
 
-def test_columns_streams_and_neighbouring_rows_are_uncorrelated(rows):
+def test_columns_streams_and_neighboring_rows_are_uncorrelated(rows):
     u, other = noise(rows), noise(rows, salt=1)
     bound = 4.5 / np.sqrt(len(rows))
     pairs = [(u[:, 0], u[:, 1]), (u[:, 1], u[:, 2]), (u[:, 0], other[:, 0])]

@@ -52,6 +52,6 @@ def mean_and_standard_deviation(
         raise ValueError(
             f"{name}.initialize received a constant feature, index "
             f"{int(np.argmax(constant))}: its density is a spike. Leave it out, or "
-            "dequantise integer data."
+            "dequantize integer data."
         )
     return mean, deviation

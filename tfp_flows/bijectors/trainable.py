@@ -30,7 +30,7 @@ class TrainableBijector(tfb.Bijector):
     evaluation of a network therefore serves both: TFP's own couplings evaluate it
     twice.
 
-    Our bijectors normalise: `forward` is data → base. A flow is
+    Our bijectors normalize: `forward` is data → base. A flow is
     ``tfd.TransformedDistribution(base, tfb.Invert(tfb.Chain([...])))``.
 
     Two instances are equal only if they are the same object. TFP compares

@@ -9,8 +9,8 @@ from tfp_flows.distributions import Dequantized
 
 __all__ = ["build_distribution"]
 
-# Points at which the density over the cell of an integer row is averaged, so that the
-# bound is close to the probability; images report the customary bound of one.
+# Noise points over which the bound of an integer row is averaged in evaluation: a table
+# has too few columns for the luck of a single draw to even out, as it does in images.
 _NOISE_POINTS = 16
 
 

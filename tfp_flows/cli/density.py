@@ -38,7 +38,9 @@ def log_density_function(
     compiled = tf.function(model.log_prob, reduce_retracing=True)
 
     def log_density(values: np.ndarray, context: np.ndarray | None) -> np.ndarray:
-        size = rows_at_a_time(values.shape[1])
+        # Noise points are evaluated together.
+        points = model.distribution.parameters.get("num_samples", 1)
+        size = rows_at_a_time(values.shape[1] * points)
         x = event_rows(model, values)
         if context is not None:
             with np.errstate(over="ignore"):

@@ -14,7 +14,7 @@ __all__ = ["Dequantized"]
 
 
 class Dequantized(tfd.Distribution):
-    """Probability of gridded data by uniform dequantisation, a lower bound.
+    """Probability of gridded data by uniform dequantization, a lower bound.
 
     A value x on the grid {0, ±Δ, ±2Δ, …} stands for the cell [x, x + Δ). With p the
     continuous density and u ~ U[0, 1)^D, the probability of the cell is

@@ -1,4 +1,4 @@
-"""The served artefact: a SavedModel with the distribution's functions."""
+"""The served artifact: a SavedModel with the distribution's functions."""
 
 from typing import TYPE_CHECKING, Any
 

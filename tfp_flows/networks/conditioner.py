@@ -16,7 +16,7 @@ class Conditioner(keras.layers.Layer):
     A conditioner is built when it is constructed: a bijector must be able to list
     its weights before it has seen data. Call it as ``network(x, context)``.
 
-    The context is standardised inside, by statistics that `adapt_context` sets and
+    The context is standardized inside, by statistics that `adapt_context` sets and
     that are saved with the weights: a year and a temperature weigh the same.
 
     Call arguments:
@@ -75,7 +75,7 @@ class Conditioner(keras.layers.Layer):
         )
 
     def adapt_context(self, context: Any) -> None:
-        """Sets the mean and scale that the context is standardised with.
+        """Sets the mean and scale that the context is standardized with.
 
         Args:
             context: [N..., C], raw.

@@ -84,7 +84,7 @@ class MLP(Conditioner):
 
     def _build_layers(self) -> None:
         width = self.input_size + (self.context_size or 0)
-        # A matrix with no rows cannot be initialised: such a network sees a one.
+        # A matrix with no rows cannot be initialized: such a network sees a one.
         self._constant_input = width == 0
         width = max(width, 1)
         for layer in self.hidden_layers:

@@ -30,7 +30,7 @@ class RationalQuadratic:
         y = yₖ + h · (s t² + δₖ t(1−t)) / (s + (δₖ₊₁ + δₖ − 2s) t(1−t))
 
     The slope is one at ±B, so the map is C¹ on the whole line. Parameters:
-    (unnormalised widths [K], heights [K], inner slopes [K−1]); P = 3K − 1.
+    (unnormalized widths [K], heights [K], inner slopes [K−1]); P = 3K − 1.
 
     The input is clamped to [−B, B] *before* the formula and the identity selected
     after it. Selecting alone would leave a NaN in the branch not taken, and its
@@ -39,7 +39,7 @@ class RationalQuadratic:
     Args:
         num_bins: K ≥ 2. Default 8, from Durkan et al. (2019), appendix B.
         bound: B > 0, in units of the transform's input. The default, 5, covers
-            standardised data; Durkan et al. use 3.
+            standardized data; Durkan et al. use 3.
         min_bin_size: least width and height as a share of 2B.
         min_slope: least slope at an inner knot.
 
