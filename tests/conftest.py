@@ -2,6 +2,9 @@
 
 import pytest
 
+# Scripts, which importing would run or which need another Python.
+collect_ignore = ["__main__.py", "benchmarks", "serving"]
+
 # Warnings are errors (pyproject.toml); these are raised inside other packages.
 THIRD_PARTY_WARNINGS = (
     "ignore::DeprecationWarning:tensorflow_probability.*",
