@@ -13,7 +13,7 @@ from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.options import FitOptions
 from tfp_flows.data import Schema
 
-__all__ = ["STATE", "RunDir", "RunRecord"]
+__all__ = ["RunDir", "RunRecord", "STATE"]
 
 _RECORD = "run.json"
 

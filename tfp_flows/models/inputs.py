@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 __all__ = [
-    "check_rows",
     "check_rereadable",
+    "check_rows",
     "is_array",
     "pack",
     "pack_validation",
