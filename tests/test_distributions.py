@@ -9,6 +9,7 @@ from tests.cases.case import parametrize
 from tests.cases.distributions import DENSITIES, GRIDDED
 from tests.randomness import perturb
 from tfp_flows import bijectors
+from tfp_flows.architectures import glow
 from tfp_flows.testing import check_distribution
 
 
@@ -80,3 +81,19 @@ def test_discrete_samples_lie_on_the_grid_and_repeat_with_the_seed(case):
     gridded = distribution.step > 0
     np.testing.assert_array_equal(x[:, gridded], np.floor(x[:, gridded]))
     assert not np.allclose(x[:, ~gridded], np.floor(x[:, ~gridded])) or gridded.all()
+
+
+def test_no_two_parts_of_glow_start_with_the_same_weights():
+    """Equal seeds in two levels would tie their random starts together."""
+    flow = glow((8, 8, 1), num_levels=2, steps_per_level=2, hidden_sizes=(8,), seed=0)
+    kernels = [
+        kernel.numpy()
+        for kernel in flow.trainable_variables
+        if kernel.shape.rank == 4 and np.any(kernel)
+    ]
+    assert len(kernels) == 5
+    # Of different shapes in different levels: compare the first numbers drawn.
+    scaled = [kernel.ravel()[:8] / np.abs(kernel).max() for kernel in kernels]
+    for index, one in enumerate(scaled):
+        for other in scaled[index + 1 :]:
+            assert not np.allclose(one, other, rtol=0.05)

@@ -80,26 +80,21 @@ def glow(
     layers: list[tfb.Bijector] = []
     if num_values is not None:
         layers.append(Logit(0.0, float(num_values), margin=logit_margin, dtype=dtype))
+    parts = _Parts(
+        transform=assembly.elementwise_transform(transform),
+        hidden_sizes=hidden_sizes,
+        context_size=context_size,
+        activation=activation,
+        dtype=dtype,
+        seed=seed,
+    )
     shape, levels = tuple(event_shape), []
-    for level in range(num_levels):
-        squeeze = Squeeze(shape, dtype=dtype, name=f"squeeze_{level}")
-        shape = squeeze.output_shape
-        is_last = level == num_levels - 1
-        couplings = _Couplings(
-            transform=transform,
-            hidden_sizes=hidden_sizes,
-            context_size=context_size,
-            activation=activation,
-            dtype=dtype,
-            seed=seed,
-        )
-        steps = [squeeze]
-        for step in range(steps_per_level):
-            steps += couplings.step(shape, f"{level}_{step}")
-        if not is_last:
-            steps.append(couplings.coupling(shape, f"prior_{level}"))
-        levels.append(tfb.Chain(list(reversed(steps)), name=f"level_{level}"))
-        shape = (*shape[:-1], shape[-1] // 2)
+    for index in range(num_levels):
+        is_last = index == num_levels - 1
+        level = parts.level(shape, index, steps_per_level, with_prior=not is_last)
+        height, width, channels = level.forward_event_shape(shape)
+        shape = (height, width, channels // 2)
+        levels.append(level)
     layers.append(MultiScale(event_shape, levels, dtype=dtype))
     height, width, channels = event_shape
     if base is None:
@@ -110,13 +105,24 @@ def glow(
     return Dequantized(density, low=0.0, high=num_values - 1.0, name=name)
 
 
-class _Couplings:
-    """Makes the steps of a level, all with the same hyper-parameters."""
+class _Parts:
+    """Makes levels and steps with the same hyper-parameters, each with a new seed."""
 
     def __init__(self, *, seed: int | None, dtype: Any, **coupling: Any) -> None:
         self._seeds = None if seed is None else iter(range(seed, seed + 10**6, 1000))
         self._dtype = dtype
         self._coupling = coupling
+
+    def level(
+        self, shape: Sequence[int], index: int, num_steps: int, *, with_prior: bool
+    ) -> tfb.Chain:
+        squeeze = Squeeze(shape, dtype=self._dtype, name=f"squeeze_{index}")
+        parts: list[tfb.Bijector] = [squeeze]
+        for step in range(num_steps):
+            parts += self.step(squeeze.output_shape, f"{index}_{step}")
+        if with_prior:
+            parts.append(self.coupling(squeeze.output_shape, f"prior_{index}"))
+        return tfb.Chain(list(reversed(parts)), name=f"level_{index}")
 
     def step(self, shape: Sequence[int], label: str) -> list[tfb.Bijector]:
         channels = shape[-1]
@@ -133,14 +139,12 @@ class _Couplings:
         ]
 
     def coupling(self, shape: Sequence[int], label: str) -> Coupling:
-        arguments = dict(self._coupling)
-        arguments["transform"] = assembly.elementwise_transform(arguments["transform"])
         return Coupling(
             shape,
             seed=self._next_seed(),
             dtype=self._dtype,
             name=f"coupling_{label}",
-            **arguments,
+            **self._coupling,
         )
 
     def _next_seed(self) -> int | None:

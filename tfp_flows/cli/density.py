@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models import FlowModel
 
@@ -12,9 +13,12 @@ __all__ = ["event_rows", "log_density_function", "rows_at_a_time"]
 _NUMBERS_AT_A_TIME = 400_000
 
 
-def rows_at_a_time(num_columns: int) -> int:
-    """Returns how many rows of D numbers to evaluate at once, from 16 to 8192."""
-    return int(np.clip(_NUMBERS_AT_A_TIME // num_columns, 16, 8192))
+def rows_at_a_time(distribution: tfd.Distribution) -> int:
+    """Returns how many rows to evaluate at once, from 16 to 8192."""
+    # Noise points are evaluated together.
+    points = distribution.parameters.get("num_samples", 1)
+    numbers = points * distribution.event_shape.num_elements()
+    return int(np.clip(_NUMBERS_AT_A_TIME // numbers, 16, 8192))
 
 
 def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
@@ -38,9 +42,7 @@ def log_density_function(
     compiled = tf.function(model.log_prob, reduce_retracing=True)
 
     def log_density(values: np.ndarray, context: np.ndarray | None) -> np.ndarray:
-        # Noise points are evaluated together.
-        points = model.distribution.parameters.get("num_samples", 1)
-        size = rows_at_a_time(values.shape[1] * points)
+        size = rows_at_a_time(model.distribution)
         x = event_rows(model, values)
         if context is not None:
             with np.errstate(over="ignore"):

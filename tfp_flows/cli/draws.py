@@ -31,7 +31,7 @@ def draw_rows(
     Yields:
         `[n, D]` values and the `[n, C]` context they were drawn for.
     """
-    size = rows_at_a_time(len(schema.columns))
+    size = rows_at_a_time(model.distribution)
     for block, start in enumerate(range(0, num_rows, size)):
         count = min(size, num_rows - start)
         given = None

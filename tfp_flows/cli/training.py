@@ -84,7 +84,7 @@ def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
     verbose = 1 if sys.stdout.isatty() else 2
     model.fit(
         batches,
-        validation_data=validation.batch(rows_at_a_time(x[0].size)),
+        validation_data=validation.batch(rows_at_a_time(model.distribution)),
         epochs=options.epochs,
         initial_epoch=first,
         steps_per_epoch=steps,
