@@ -11,6 +11,9 @@ tfb = tfp.bijectors
 F64 = {"dtype": "float64"}
 SMALL = {"hidden_sizes": (8, 8), "seed": 3, **F64}
 
+FOLLOWS = {"gradients": "R is trained by reconstruction, not by likelihood"}
+NO_LU_IN_XLA = {"xla": "slogdet has no XLA kernel on a CPU"}
+
 
 def two_level_multiscale(**coupling):
     coupling = {**SMALL, **coupling}
@@ -89,6 +92,12 @@ CASES = [
         (1,),
     ),
     Case("MonotoneSpline", lambda: bijectors.MonotoneSpline(3, **F64), spread=3.0),
+    Case(
+        "MonotoneSpline[per pixel]",
+        lambda: bijectors.MonotoneSpline((2, 3, 2), **F64),
+        (2, 3, 2),
+        spread=3.0,
+    ),
     Case("MultiScale", two_level_multiscale, (4, 4, 1)),
     Case(
         "MultiScale[context]",
@@ -101,6 +110,57 @@ CASES = [
         "Permutation[random]",
         lambda: bijectors.Permutation(5, order="random", seed=4, **F64),
         (5,),
+    ),
+    Case(
+        "SelfNormalizingConv2D",
+        lambda: bijectors.SelfNormalizingConv2D((4, 3, 2), **F64),
+        (4, 3, 2),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "SelfNormalizingConv2D[circular, 3 × 5]",
+        lambda: bijectors.SelfNormalizingConv2D(
+            (4, 5, 2), kernel_size=(3, 5), padding="circular", **F64
+        ),
+        (4, 5, 2),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "SelfNormalizingConv2D[1 × 1, mixture]",
+        lambda: bijectors.SelfNormalizingConv2D(
+            (3, 3, 2), kernel_size=1, density="mixture", **F64
+        ),
+        (3, 3, 2),
+    ),
+    Case(
+        "SelfNormalizingConv2D[exact gradient]",
+        lambda: bijectors.SelfNormalizingConv2D((4, 3, 2), gradient="exact", **F64),
+        (4, 3, 2),
+        exempt=NO_LU_IN_XLA,
+    ),
+    Case(
+        "SelfNormalizingDense",
+        lambda: bijectors.SelfNormalizingDense(3, initial="rotation", seed=1, **F64),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "SelfNormalizingDense[image]",
+        lambda: bijectors.SelfNormalizingDense(2, **F64),
+        (3, 3, 2),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "SelfNormalizingDense[mixture]",
+        lambda: bijectors.SelfNormalizingDense(3, density="mixture", **F64),
+    ),
+    Case(
+        "SelfNormalizingDense[relative]",
+        lambda: bijectors.SelfNormalizingDense(3, gradient="relative", **F64),
+    ),
+    Case(
+        "SelfNormalizingDense[exact gradient]",
+        lambda: bijectors.SelfNormalizingDense(3, gradient="exact", **F64),
+        exempt=NO_LU_IN_XLA,
     ),
     Case("SmoothLeakyReLU", lambda: bijectors.SmoothLeakyReLU(**F64), spread=5.0),
     Case("Squeeze", lambda: bijectors.Squeeze((4, 4, 2), **F64), (4, 4, 2)),

@@ -10,12 +10,17 @@ from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
 from tfp_flows.bijectors.conditioning import conditional_bijectors, context_arguments
 from tfp_flows.bijectors.coupling import Coupling
 from tfp_flows.bijectors.initialization import initialize, is_initialized
+from tfp_flows.bijectors.layer_inputs import layer_inputs
+from tfp_flows.bijectors.learned_inverse import LearnedInverse, learned_inverses
 from tfp_flows.bijectors.linear import Linear
 from tfp_flows.bijectors.logit import Logit
 from tfp_flows.bijectors.multiscale import MultiScale
 from tfp_flows.bijectors.permutation import Permutation
+from tfp_flows.bijectors.self_normalizing_conv2d import SelfNormalizingConv2D
+from tfp_flows.bijectors.self_normalizing_dense import SelfNormalizingDense
 from tfp_flows.bijectors.squeeze import Squeeze
 from tfp_flows.bijectors.standardize import Standardize
+from tfp_flows.bijectors.structure import nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.bijectors.whiten import Whiten
 
@@ -23,12 +28,15 @@ __all__ = [
     "ActNorm",
     "Coupling",
     "LeakyReLU",
+    "LearnedInverse",
     "Linear",
     "Logit",
     "MaskedAutoregressive",
     "MonotoneSpline",
     "MultiScale",
     "Permutation",
+    "SelfNormalizingConv2D",
+    "SelfNormalizingDense",
     "SmoothLeakyReLU",
     "Squeeze",
     "Standardize",
@@ -38,4 +46,7 @@ __all__ = [
     "context_arguments",
     "initialize",
     "is_initialized",
+    "layer_inputs",
+    "learned_inverses",
+    "nested_arguments",
 ]

@@ -1,5 +1,7 @@
 """Pointwise invertible activations."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -122,10 +124,12 @@ class MonotoneSpline(TrainableBijector):
     yᵢ = g(xᵢ; θᵢ) with g a `RationalQuadratic` and θ free weights, not a network's
     output. log|det J| = Σᵢ log g′(xᵢ).
 
-    Shapes: x, y: [batch..., D]; an image shares its splines over the pixels.
+    Shapes: x, y: [batch..., D], an image shares its splines over the pixels; or
+    [batch..., H, W, C] with one spline for each pixel and channel.
 
     Args:
-        event_size: D, the size of the last axis.
+        event_size: D, the size of the last axis; or a shape, such as (H, W, C), for
+            a spline per entry.
         transform: the spline. Default: `ops.RationalQuadratic()`.
         dtype: dtype of the event and the weights.
         validate_args: as in TFP.
@@ -136,40 +140,45 @@ class MonotoneSpline(TrainableBijector):
 
     def __init__(
         self,
-        event_size: int,
+        event_size: int | Sequence[int],
         *,
         transform: RationalQuadratic | None = None,
         dtype: Any = "float32",
         validate_args: bool = False,
         name: str = "monotone_spline",
     ) -> None:
+        shape = (event_size,) if isinstance(event_size, int) else tuple(event_size)
         self.transform = RationalQuadratic() if transform is None else transform
-        shape = [self.transform.num_parameters, event_size]
+        self._event_rank, self._num_splines = len(shape), math.prod(shape)
         self.spline_parameters = tf.Variable(
-            tf.zeros(shape, dtype), name=f"{name}_parameters"
+            tf.zeros([self.transform.num_parameters, self._num_splines], dtype),
+            name=f"{name}_parameters",
         )
         super().__init__(
             parameters={
-                "event_size": event_size,
+                "event_size": event_size if isinstance(event_size, int) else shape,
                 "transform": transform,
                 "dtype": tf.as_dtype(dtype).name,
                 "validate_args": validate_args,
                 "name": name,
             },
+            event_ndims=len(shape),
             dtype=dtype,
             validate_args=validate_args,
             name=name,
         )
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        weights = tf.convert_to_tensor(self.spline_parameters)
-        y, log_slope = self.transform.forward(x, weights)
-        return y, tf.reduce_sum(log_slope, axis=-1)
+        return self._transformed(self.transform.forward, x)
 
     def _inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        weights = tf.convert_to_tensor(self.spline_parameters)
-        x, log_slope = self.transform.inverse(y, weights)
-        return x, tf.reduce_sum(log_slope, axis=-1)
+        return self._transformed(self.transform.inverse, y)
+
+    def _transformed(self, transform: Any, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.shape(x)[: x.shape.rank - self._event_rank]
+        rows = tf.reshape(x, tf.concat([batch, [self._num_splines]], 0))
+        y, log_slope = transform(rows, tf.convert_to_tensor(self.spline_parameters))
+        return tf.reshape(y, tf.shape(x)), tf.reduce_sum(log_slope, axis=-1)
 
 
 def _checked_slope(alpha: float) -> float:

@@ -103,6 +103,15 @@ class MultiScale(TrainableBijector):
             y = initialize(level, x, anew=anew, **context.get(level.name, {}))
             x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
 
+    def level_inputs(self, x: tf.Tensor, **context: Any) -> list[tf.Tensor]:
+        """Returns what arrives at each level for images x."""
+        inputs = [x]
+        for level in self.levels[:-1]:
+            y = level.forward(x, **context.get(level.name, {}))
+            x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
+            inputs.append(x)
+        return inputs
+
     def _forward_event_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return tf.TensorShape([self.event_size])
 

@@ -1,8 +1,11 @@
 """How a composed bijector is put together."""
 
+from collections.abc import Callable
+from typing import Any
+
 from tensorflow_probability import bijectors as tfb
 
-__all__ = ["inverted", "parts"]
+__all__ = ["inverted", "leaves", "nested_arguments", "parts"]
 
 
 # `tfb.Invert(b)` and `tfb.Chain([...])` return an object of their private first base
@@ -23,3 +26,50 @@ def parts(bijector: tfb.Bijector) -> list[tfb.Bijector]:
     if isinstance(bijector, _CHAIN):
         return list(reversed(bijector.bijectors))
     return list(getattr(bijector, "levels", ()))
+
+
+def leaves(bijector: tfb.Bijector) -> list[tfb.Bijector]:
+    """Returns what is neither a container nor an inversion, in the parts' order."""
+    inner = inverted(bijector)
+    if inner is not None:
+        return leaves(inner)
+    inside = parts(bijector)
+    if not inside:
+        return [bijector]
+    return [leaf for part in inside for leaf in leaves(part)]
+
+
+def nested_arguments(
+    bijector: tfb.Bijector, arguments_of: Callable[[tfb.Bijector], dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns keyword arguments that hand each leaf its own.
+
+    A `tfb.Chain` passes each part the dictionary under that part's name, so the
+    arguments of a flow are nested as its bijectors are.
+
+    Args:
+        bijector: a bijector of this package, or a `tfb.Invert`, `tfb.Chain` or
+            `MultiScale` of such.
+        arguments_of: leaf → its keyword arguments, empty for none.
+
+    Raises:
+        ValueError: two parts of a chain that take arguments share a name.
+    """
+    # Plain statements: AutoGraph converts this inside a user's tf.function.
+    inner = inverted(bijector)
+    if inner is not None:
+        return nested_arguments(inner, arguments_of)
+    inside = parts(bijector)
+    if not inside:
+        return arguments_of(bijector)
+    nested: dict[str, Any] = {}
+    for part in inside:
+        arguments = nested_arguments(part, arguments_of)
+        if arguments and part.name in nested:
+            raise ValueError(
+                f"Two bijectors that take arguments are named {part.name!r}: a chain "
+                "passes arguments by name. Give them distinct names."
+            )
+        if arguments:
+            nested[part.name] = arguments
+    return nested

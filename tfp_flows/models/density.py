@@ -1,5 +1,6 @@
 """A distribution with its context and its noise under one plain interface."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -41,6 +42,9 @@ class Density:
             else bijectors.conditional_bijectors(self.bijector)
         )
         self.context_size = conditional[0].context_size if conditional else None
+        self.learned_inverses = (
+            [] if self.bijector is None else bijectors.learned_inverses(self.bijector)
+        )
 
     @property
     def base_event_shape(self) -> tuple[int, ...] | None:
@@ -50,9 +54,22 @@ class Density:
         shape = tf.TensorShape(self.event_shape)
         return tuple(self.bijector.inverse_event_shape(shape))
 
-    def log_prob(self, x: Any, context: Any, seed: Any = None) -> tf.Tensor:
-        """Returns log p(x | context), [batch...]; the seed is for dequantization."""
-        arguments = self._distribution_arguments(context)
+    def log_prob(
+        self,
+        x: Any,
+        context: Any,
+        seed: Any = None,
+        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Returns log p(x | context), [batch...].
+
+        Args:
+            x: [batch..., event...].
+            context: [batch..., C], or None.
+            seed: noise of a dequantized distribution.
+            log_abs_dets: id of a layer with a learned inverse → log|det W|.
+        """
+        arguments = self._distribution_arguments(context, log_abs_dets)
         if seed is not None:
             arguments["seed"] = seed
         return self.distribution.log_prob(self._event(x), **arguments)
@@ -124,11 +141,25 @@ class Density:
         # made of this one.
         return tf.identity(tf.cast(x, self.dtype))
 
-    def _distribution_arguments(self, context: Any) -> dict[str, Any]:
-        nested = self._bijector_arguments(context)
+    def data_to_base(
+        self, x: Any, context: Any, log_abs_dets: Mapping[int, tf.Tensor]
+    ) -> tuple[tfb.Bijector, tf.Tensor, dict[str, Any]]:
+        """Returns the normalizing bijector, its input for data x, and its arguments."""
+        x = self._event(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        arguments = self._bijector_arguments(context, log_abs_dets)
+        return tfb.Invert(self._checked_bijector()), x, arguments
+
+    def _distribution_arguments(
+        self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
+    ) -> dict[str, Any]:
+        nested = self._bijector_arguments(context, log_abs_dets)
         return {"bijector_kwargs": nested} if nested else {}
 
-    def _bijector_arguments(self, context: Any) -> dict[str, Any]:
+    def _bijector_arguments(
+        self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
+    ) -> dict[str, Any]:
         if (context is None) != (self.context_size is None):
             wanted, received = "no context", "none"
             if self.context_size is not None:
@@ -136,10 +167,18 @@ class Density:
             if context is not None:
                 received = f"shape {tuple(context.shape)}"
             raise ValueError(f"This model expects {wanted}, received {received}.")
-        if context is None:
+        if self.bijector is None:
             return {}
-        context = tf.cast(context, self.dtype)
-        return bijectors.context_arguments(self.bijector, context)
+        known = log_abs_dets or {}
+        if context is not None:
+            context = tf.cast(context, self.dtype)
+
+        def arguments_of(leaf: tfb.Bijector) -> dict[str, Any]:
+            if getattr(leaf, "context_size", None) is not None:
+                return {"context": context}
+            return {"log_abs_det": known[id(leaf)]} if id(leaf) in known else {}
+
+        return bijectors.nested_arguments(self.bijector, arguments_of)
 
     def _checked_bijector(self) -> tfb.Bijector:
         if self.bijector is None:

@@ -33,8 +33,11 @@ def _endpoints(model: "FlowModel") -> dict[str, Any]:
     def sample(n: tf.Tensor, seed: tf.Tensor, context: Any = None) -> tf.Tensor:
         return model.sample(n, context, seed)
 
+    def log_prob(x: tf.Tensor, context: Any = None) -> tf.Tensor:
+        return model.frozen_log_prob(x, context)
+
     endpoints: dict[str, Any] = {
-        "log_prob": (lambda x, *context: model.log_prob(x, *context), [x, *context]),
+        "log_prob": (log_prob, [x, *context]),
         "sample": (sample, [count, seed, *context]),
     }
     if model.base_event_shape is not None:

@@ -1,5 +1,6 @@
 """A Keras model over a TFP distribution."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,10 +11,13 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.models import inputs as model_inputs
 from tfp_flows.models.density import Density
 from tfp_flows.models.export import export_saved_model
+from tfp_flows.models.log_determinants import LogDeterminants
+from tfp_flows.models.penalties import Penalties
+from tfp_flows.models.refresh import with_log_determinants
 from tfp_flows.models.seeds import SeedSequence
 from tfp_flows.models.serialization import deserialize, serialize
 from tfp_flows.models.tracking import track
-from tfp_flows.objectives import NegativeLogLikelihood
+from tfp_flows.objectives import NegativeLogLikelihood, Reconstruction
 
 __all__ = ["FlowModel"]
 
@@ -45,9 +49,17 @@ class FlowModel(keras.Model):
     `keras.models.load_model` needs this class imported, ``import tfp_flows.models``,
     and nothing passed by hand.
 
+    Layers with a learned inverse train without a factorization: log|det W| is
+    carried along the updates at O(D²) and exact again at the end of each epoch, with
+    the difference in the logs as `log_det_drift`, nats. Outside of training steps
+    all values are exact. The loss shown is the likelihood; a penalty acts on the
+    gradient and shows its terms as metrics.
+
     Args:
         distribution: over one event: its batch shape is (). Preprocessing is a part
             of it, so that x is raw data.
+        penalties: callables such as `objectives.Reconstruction`. None: one
+            `Reconstruction()` if the distribution has learned inverses.
         name: name of the model.
 
     Raises:
@@ -56,12 +68,17 @@ class FlowModel(keras.Model):
     """
 
     def __init__(
-        self, distribution: tfd.Distribution, *, name: str = "flow_model"
+        self,
+        distribution: tfd.Distribution,
+        *,
+        penalties: Sequence[Any] | None = None,
+        name: str = "flow_model",
     ) -> None:
         density = Density(distribution)
         super().__init__(name=name, dtype=density.dtype.name)
         self._density = density
         self.seeds = SeedSequence()
+        self._log_dets = LogDeterminants(density.learned_inverses)
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:
@@ -72,6 +89,10 @@ class FlowModel(keras.Model):
         self._sample = tf.function(
             density.sample, reduce_retracing=True, autograph=False
         )
+        if penalties is None:
+            learned = any(k.learns_inverse for k in density.learned_inverses)
+            penalties = [Reconstruction()] if learned else []
+        self._penalties = Penalties(penalties, self._penalty_names(penalties))
         self.built = True
 
     @property
@@ -106,7 +127,9 @@ class FlowModel(keras.Model):
             seed: noise of a `Dequantized` distribution; without one its noise is a
                 function of x.
         """
-        return self._density.log_prob(x, context, seed)
+        if tf.executing_eagerly():
+            self._log_dets.refresh()
+        return self._density.log_prob(x, context, seed, self._log_dets.at_rest())
 
     def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
         """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
@@ -140,9 +163,11 @@ class FlowModel(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Returns the log-density of each row, [N]: what `predict` shows."""
-        x, context = inputs if self.context_size is not None else (inputs, None)
-        seed = self.seeds.next() if training and self._density.is_gridded else None
-        return self.log_prob(x, context, seed)
+        x, context = self._unpacked(inputs)
+        if not training:
+            return self.log_prob(x, context)
+        seed = self.seeds.next() if self._density.is_gridded else None
+        return self._density.log_prob(x, context, seed, self._log_dets.advance())
 
     def compute_loss(
         self,
@@ -152,12 +177,51 @@ class FlowModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Mean negative log-likelihood, plus what layers add by `add_loss`."""
+        """Mean negative log-likelihood, plus what layers add by `add_loss`.
+
+        Penalties add to its gradient and not to its value.
+        """
         likelihood = NegativeLogLikelihood(dtype=self._density.dtype.name)
         loss = likelihood(y_pred, y_pred, sample_weight)
+        if self._penalties.penalties:
+            penalty = self._aggregate_additional_loss(self._penalty(x, training))
+            loss += tf.cast(penalty - tf.stop_gradient(penalty), loss.dtype)
         for penalty in self.losses:
             loss += tf.cast(self._aggregate_additional_loss(penalty), loss.dtype)
         return loss
+
+    def _penalty(self, inputs: Any, training: bool) -> tf.Tensor:
+        x, context = self._unpacked(inputs)
+        bijector, x, arguments = self._density.data_to_base(
+            x, context, self._log_dets.present()
+        )
+        seed = self.seeds.next() if training else tf.constant([0, 0])
+        return self._penalties.total(
+            bijector, x, seed=seed, training=training, **arguments
+        )
+
+    def _penalty_names(self, penalties: Sequence[Any]) -> list[str]:
+        """Names of all terms, from one trace."""
+
+        def evaluate() -> list[dict[str, tf.Tensor]]:
+            zeros = [tf.zeros([1, *self._density.event_shape], self._density.dtype)]
+            if self.context_size is not None:
+                zeros.append(tf.zeros([1, self.context_size], self._density.dtype))
+            x, context = self._unpacked(zeros if len(zeros) > 1 else zeros[0])
+            bijector, x, arguments = self._density.data_to_base(
+                x, context, self._log_dets.present()
+            )
+            seed = tf.constant([0, 0])
+            return [p(bijector, x, seed=seed, **arguments) for p in penalties]
+
+        if not penalties:
+            return []
+        traced = tf.function(evaluate, autograph=False).get_concrete_function()
+        return [name for terms in traced.structured_outputs for name in terms]
+
+    def _unpacked(self, inputs: Any) -> tuple[Any, Any]:
+        x, context = inputs if self.context_size is not None else (inputs, None)
+        return x, context
 
     # Training.
 
@@ -202,10 +266,20 @@ class FlowModel(keras.Model):
             model_inputs.check_rereadable(x)
             self._adapt(x, anew=False)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
+        if self._log_dets.layers:
+            kwargs["callbacks"] = with_log_determinants(
+                kwargs.get("callbacks"), self._log_dets
+            )
         return super().fit(x, target, batch_size, **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; log-determinants are exact at its beginning."""
+        self._log_dets.refresh()
+        return super().train_on_batch(*args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean negative log-likelihood; y is a context, as in `fit`."""
+        self._log_dets.refresh()
         if kwargs.get("_use_cached_eval_dataset"):
             # Keras' own call from within `fit`: packed there, y is its target.
             return super().evaluate(x, y, **kwargs)
@@ -215,6 +289,7 @@ class FlowModel(keras.Model):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns the log-density of each row, [N]."""
+        self._log_dets.refresh()
         return super().predict(self._packed(x), **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
@@ -252,12 +327,24 @@ class FlowModel(keras.Model):
         Raises:
             TypeError: a part of the distribution cannot be rebuilt from data.
         """
-        return {"name": self.name, "distribution": serialize(self.distribution)}
+        return {
+            "name": self.name,
+            "distribution": serialize(self.distribution),
+            "penalties": [
+                keras.saving.serialize_keras_object(penalty)
+                for penalty in self._penalties.penalties
+            ],
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
-        return cls(deserialize(config["distribution"]), name=config["name"])
+        penalties = [
+            keras.saving.deserialize_keras_object(penalty)
+            for penalty in config["penalties"]
+        ]
+        distribution = deserialize(config["distribution"])
+        return cls(distribution, penalties=penalties, name=config["name"])
 
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
@@ -273,4 +360,9 @@ class FlowModel(keras.Model):
             filepath: directory to write.
             **kwargs: `verbose`, as in Keras.
         """
+        self._log_dets.refresh()
         export_saved_model(self, filepath, **kwargs)
+
+    def frozen_log_prob(self, x: Any, context: Any = None) -> tf.Tensor:
+        """Returns log p(x) with log|det W| as numbers: right for these weights only."""
+        return self._density.log_prob(x, context, None, self._log_dets.numbers())

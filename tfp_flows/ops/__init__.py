@@ -1,8 +1,51 @@
 """Pure tensor functions: no variables, no Keras."""
 
 from tfp_flows.ops.affine import Affine
+from tfp_flows.ops.conv2d import (
+    adjoint_kernel,
+    conv2d,
+    conv2d_matrix,
+    conv2d_solve,
+    conv2d_spectrum,
+    kernel_counts,
+)
+from tfp_flows.ops.conv2d_log_abs_det import (
+    conv2d_log_abs_det,
+    self_normalizing_conv2d_log_abs_det,
+)
 from tfp_flows.ops.elementwise import ElementwiseTransform
 from tfp_flows.ops.hashing import uniform_from_hash
+from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
+from tfp_flows.ops.log_abs_det import (
+    log_abs_det,
+    relative_log_abs_det,
+    relative_matvec,
+    self_normalizing_log_abs_det,
+)
+from tfp_flows.ops.mixture_density import mixture_linear
+from tfp_flows.ops.prescribed_gradient import first_order_only, prescribed_gradient
 from tfp_flows.ops.rational_quadratic import RationalQuadratic
 
-__all__ = ["Affine", "ElementwiseTransform", "RationalQuadratic", "uniform_from_hash"]
+__all__ = [
+    "Affine",
+    "ElementwiseTransform",
+    "RationalQuadratic",
+    "adjoint_kernel",
+    "conv2d",
+    "conv2d_log_abs_det",
+    "conv2d_matrix",
+    "conv2d_solve",
+    "conv2d_spectrum",
+    "first_order_only",
+    "implicit_inverse",
+    "kernel_counts",
+    "log_abs_det",
+    "mixture_linear",
+    "prescribed_gradient",
+    "refined_inverse",
+    "relative_log_abs_det",
+    "relative_matvec",
+    "self_normalizing_conv2d_log_abs_det",
+    "self_normalizing_log_abs_det",
+    "uniform_from_hash",
+]

@@ -1,0 +1,89 @@
+"""Penalties beside the likelihood: their weights, their metrics, their gradients."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
+
+__all__ = ["Penalties"]
+
+
+class Penalties(keras.layers.Layer):
+    """Evaluates penalties of a flow, shows each term as a metric, adapts weights.
+
+    A penalty is a callable ``(bijector, x, *, seed, **arguments) → {name: scalar}``
+    with an attribute `weight`, such as `objectives.Reconstruction`. With an attribute
+    `tolerance` that is not None its weight is adapted at each training step.
+
+    Args:
+        penalties: the penalties.
+        names: names of all terms, which become names of metrics.
+    """
+
+    def __init__(self, penalties: Sequence[Any], names: Sequence[str]) -> None:
+        super().__init__(name="penalties", dtype="float32")
+        self.penalties = list(penalties)
+        self.term_metrics = {name: keras.metrics.Mean(name=name) for name in names}
+        self.weight_metrics = [
+            keras.metrics.Mean(name=f"{type(p).__name__.lower()}_weight")
+            for p in self.penalties
+            if p.tolerance is not None
+        ]
+        self.adapted = [
+            None if p.tolerance is None else _AdaptedWeight(p) for p in self.penalties
+        ]
+        self.built = True
+
+    def total(
+        self,
+        bijector: tfb.Bijector,
+        x: tf.Tensor,
+        *,
+        seed: Any,
+        training: bool,
+        **arguments: Any,
+    ) -> tf.Tensor:
+        """Returns Σ λ E over all penalties and their terms, and updates the metrics."""
+        total = tf.zeros([], x.dtype)
+        adapted_metrics = iter(self.weight_metrics)
+        for penalty, adapted in zip(self.penalties, self.adapted, strict=True):
+            terms = penalty(bijector, x, seed=seed, **arguments)
+            for name, value in terms.items():
+                self.term_metrics[name].update_state(value)
+            error = tf.add_n(list(terms.values()))
+            weight = tf.constant(penalty.weight, x.dtype)
+            if adapted is not None:
+                weight = tf.cast(adapted.next(error, training), x.dtype)
+                next(adapted_metrics).update_state(weight)
+            total += weight * error
+        return total
+
+
+class _AdaptedWeight(keras.layers.Layer):
+    """λ ← λ exp(rate · (C − tolerance)), C the running mean of the error."""
+
+    def __init__(self, penalty: Any) -> None:
+        super().__init__(name="adapted_weight", dtype="float32")
+        self.tolerance, self.rate = penalty.tolerance, penalty.rate
+        self.log_weight = self._state("log_weight", float(tf.math.log(penalty.weight)))
+        self.average = self._state("average", penalty.tolerance)
+        self.built = True
+
+    def _state(self, name: str, value: float) -> Any:
+        return self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
+
+    def next(self, error: tf.Tensor, training: bool) -> tf.Tensor:
+        if training:
+            error = tf.cast(tf.stop_gradient(error), "float32")
+            average = 0.9 * self.average.value + 0.1 * error
+            self.average.value.assign(average)
+            self.log_weight.value.assign_add(self.rate * (average - self.tolerance))
+        return tf.exp(tf.identity(self.log_weight.value))

@@ -1,0 +1,66 @@
+"""A value whose gradient is prescribed instead of derived."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["first_order_only", "prescribed_gradient"]
+
+
+def prescribed_gradient(
+    value: tf.Tensor,
+    arguments: Sequence[tf.Tensor],
+    gradients: Sequence[Callable[[], tf.Tensor] | None],
+) -> tf.Tensor:
+    """Returns a scalar that pretends to be a function of `arguments`.
+
+    Value: that of `value`, unchanged; nothing is differentiated through it.
+    Gradient: u · gᵢ() for the i-th argument, u the cotangent; None where gᵢ is None.
+
+    Args:
+        value: scalar.
+        arguments: tensors that receive gradients.
+        gradients: for each of them a function that computes its gradient, called
+            only when a gradient is asked for; None for no gradient.
+
+    Raises:
+        NotImplementedError: on differentiation of the gradient, which has no
+            second derivative.
+    """
+    value = tf.stop_gradient(value)
+
+    @tf.custom_gradient
+    def attach(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+        def pull_back(cotangent: tf.Tensor) -> list[tf.Tensor | None]:
+            return [
+                None if g is None else first_order_only(cotangent * g(), inputs)
+                for g in gradients
+            ]
+
+        return tf.identity(value), pull_back
+
+    return attach(*arguments)
+
+
+def first_order_only(gradient: tf.Tensor, arguments: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns `gradient`, which refuses to be differentiated again.
+
+    Without it, TensorFlow would answer None for the second derivative in
+    `arguments`, and an optimizer or a Hessian would go on without a term.
+    """
+
+    @tf.custom_gradient
+    def guard(
+        gradient: tf.Tensor, *inputs: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[..., Any]]:
+        def refuse(*cotangents: tf.Tensor) -> None:
+            raise NotImplementedError(
+                "This log-determinant has a learned or relative first derivative and "
+                "no second one. Expected: first-order training. For Hessians, or "
+                'samplers over the weights, build the layer with gradient="exact".'
+            )
+
+        return tf.identity(gradient), refuse
+
+    return guard(gradient, *arguments)
