@@ -41,9 +41,14 @@ def test_density_passes_the_public_audit(case):
     check_distribution(distribution, case.points(), exempt=case.exempt)
 
 
-@pytest.mark.parametrize(**parametrize(ARCHITECTURES))
+@pytest.mark.parametrize(
+    **parametrize([c for c in ARCHITECTURES if c.exported != "fully_connected_flow"])
+)
 def test_architecture_starts_as_its_base_up_to_a_linear_map(case):
-    """Every conditioner ends at zero: log|det J| is the same everywhere."""
+    """Every conditioner ends at zero: log|det J| is the same everywhere.
+
+    Only the activations of the fully connected flow are no identity at the start.
+    """
     distribution = case.make()
     kwargs = context_kwargs(case, distribution).get("bijector_kwargs", {})
     log_det = distribution.bijector.inverse_log_det_jacobian(

@@ -100,8 +100,8 @@ def test_predict_evaluate_and_log_prob_agree(case_and_model):
     np.testing.assert_allclose(
         model.predict(inputs, verbose=0, batch_size=20), expected, rtol=1e-4, atol=1e-4
     )
-    loss = model.evaluate(inputs, verbose=0, batch_size=32)
-    np.testing.assert_allclose(loss, -np.mean(expected), rtol=1e-4)
+    logs = model.evaluate(inputs, verbose=0, batch_size=32, return_dict=True)
+    np.testing.assert_allclose(logs["loss"], -np.mean(expected), rtol=1e-4)
 
 
 def test_eager_graph_and_xla_agree(case_and_model):

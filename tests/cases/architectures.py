@@ -6,6 +6,7 @@ from tfp_flows import architectures
 SMALL = {"hidden_sizes": (8, 8), "seed": 1, "dtype": "float64"}
 TABLE = {"num_layers": 2, **SMALL}
 IMAGE = {"steps_per_level": 1, **SMALL}
+FOLLOWS = {"gradients": "R is trained by reconstruction, not by likelihood"}
 
 CASES = [
     Case(
@@ -29,6 +30,31 @@ CASES = [
         lambda: architectures.autoregressive_flow(2, context_size=2, **TABLE),
         (2,),
         2,
+    ),
+    Case(
+        "fully_connected_flow",
+        lambda: architectures.fully_connected_flow(3, dtype="float64"),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "fully_connected_flow[image]",
+        lambda: architectures.fully_connected_flow((2, 2, 1), dtype="float64"),
+        (2, 2, 1),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "convolutional_flow",
+        lambda: architectures.convolutional_flow(
+            (4, 4, 1), num_blocks=2, layers_per_block=1, dtype="float64"
+        ),
+        (4, 4, 1),
+        exempt=FOLLOWS,
+    ),
+    Case(
+        "glow[self-normalizing]",
+        lambda: architectures.glow((4, 4, 1), linear="self_normalizing", **IMAGE),
+        (4, 4, 1),
+        exempt=FOLLOWS,
     ),
     Case("glow", lambda: architectures.glow((4, 4, 1), **IMAGE), (4, 4, 1)),
     Case(

@@ -106,6 +106,21 @@ CASES = [
         (4, 4, 1),
         context_size=2,
     ),
+    Case("fully connected", lambda: architectures.fully_connected_flow(2), PAIR),
+    Case(
+        "convolutional",
+        lambda: architectures.convolutional_flow(
+            (4, 4, 1), num_blocks=2, layers_per_block=1
+        ),
+        (4, 4, 1),
+    ),
+    Case(
+        "self-normalizing glow",
+        lambda: architectures.glow(
+            (4, 4, 1), linear="self_normalizing", steps_per_level=1, **SMALL
+        ),
+        (4, 4, 1),
+    ),
     Case(
         "dequantized",
         lambda: Dequantized(architectures.coupling_flow(2, **SMALL), [1.0, 0.0]),

@@ -1,5 +1,6 @@
 """What the architectures share: from layers to a distribution."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,14 +8,18 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors import Whiten
-from tfp_flows.distributions import GaussianMixture
+from tfp_flows.bijectors import Logit, Whiten
+from tfp_flows.distributions import Dequantized, GaussianMixture
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
 __all__ = [
     "elementwise_transform",
+    "flat_input",
+    "flatten",
     "flow",
+    "image_density",
     "mixture_base",
+    "pixel_logit",
     "preprocessing",
     "standard_normal",
 ]
@@ -60,3 +65,43 @@ def elementwise_transform(transform: str | ElementwiseTransform) -> Any:
 def preprocessing(event_size: int, dtype: Any) -> list[tfb.Bijector]:
     """Raw columns to white ones, set from data by `FlowModel.adapt`."""
     return [Whiten(event_size, dtype=dtype)]
+
+
+def flat_input(
+    event_shape: int | Sequence[int],
+    num_values: int | None,
+    logit_margin: float,
+    dtype: Any,
+) -> tuple[list[tfb.Bijector], int]:
+    """The first layers of a flow over vectors, for rows or images, and their size."""
+    if isinstance(event_shape, int) or len(event_shape) == 1:
+        size = event_shape if isinstance(event_shape, int) else event_shape[0]
+        layers = [] if num_values is not None else preprocessing(size, dtype)
+    else:
+        size, layers = math.prod(event_shape), [flatten(event_shape)]
+    if num_values is not None:
+        layers.insert(0, pixel_logit(num_values, logit_margin, dtype))
+    return layers, size
+
+
+def flatten(event_shape: Sequence[int]) -> tfb.Bijector:
+    """[H, W, C] → [H · W · C]."""
+    return tfb.Reshape([math.prod(event_shape)], list(event_shape), name="flatten")
+
+
+def pixel_logit(num_values: int, margin: float, dtype: Any) -> Logit:
+    """Whole numbers 0 … num_values − 1, with noise, to the line."""
+    return Logit(0.0, float(num_values), margin=margin, dtype=dtype)
+
+
+def image_density(
+    base: tfd.Distribution,
+    layers: Sequence[tfb.Bijector],
+    num_values: int | None,
+    name: str,
+) -> tfd.Distribution:
+    """The flow; dequantized for whole numbers 0 … num_values − 1."""
+    density = flow(base, layers, name)
+    if num_values is None:
+        return density
+    return Dequantized(density, low=0.0, high=num_values - 1.0, name=name)

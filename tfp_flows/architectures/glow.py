@@ -11,11 +11,10 @@ from tfp_flows.bijectors import (
     ActNorm,
     Coupling,
     Linear,
-    Logit,
     MultiScale,
+    SelfNormalizingDense,
     Squeeze,
 )
-from tfp_flows.distributions import Dequantized
 from tfp_flows.ops import ElementwiseTransform
 
 __all__ = ["glow"]
@@ -29,6 +28,7 @@ def glow(
     steps_per_level: int = 8,
     transform: str | ElementwiseTransform = "affine",
     hidden_sizes: Sequence[int] = (128, 128),
+    linear: str = "lu",
     context_size: int | None = None,
     base: tfd.Distribution | None = None,
     logit_margin: float = 0.05,
@@ -54,6 +54,8 @@ def glow(
         steps_per_level: K. They use 32; 8 trains on a CPU.
         transform: "affine" as in Glow, "spline", or an elementwise transform.
         hidden_sizes: channels of the couplings' hidden layers; theirs are 512, 512.
+        linear: the 1×1 convolution: "lu" as in Glow; "self_normalizing", a full matrix
+            trained through a learned inverse; "exact", the same by `slogdet`.
         context_size: features of a context, None without one.
         base: distribution over [H · W · C]; default N(0, I).
         logit_margin: margin of the logit for whole-number pixels (Dinh et al. 2017).
@@ -79,8 +81,9 @@ def glow(
         )
     layers: list[tfb.Bijector] = []
     if num_values is not None:
-        layers.append(Logit(0.0, float(num_values), margin=logit_margin, dtype=dtype))
+        layers.append(assembly.pixel_logit(num_values, logit_margin, dtype))
     parts = _Parts(
+        linear=linear,
         transform=assembly.elementwise_transform(transform),
         hidden_sizes=hidden_sizes,
         context_size=context_size,
@@ -99,16 +102,21 @@ def glow(
     height, width, channels = event_shape
     if base is None:
         base = assembly.standard_normal(height * width * channels, dtype)
-    density = assembly.flow(base, layers, name)
-    if num_values is None:
-        return density
-    return Dequantized(density, low=0.0, high=num_values - 1.0, name=name)
+    return assembly.image_density(base, layers, num_values, name)
 
 
 class _Parts:
     """Makes levels and steps with the same hyper-parameters, each with a new seed."""
 
-    def __init__(self, *, seed: int | None, dtype: Any, **coupling: Any) -> None:
+    def __init__(
+        self, *, linear: str, seed: int | None, dtype: Any, **coupling: Any
+    ) -> None:
+        if linear not in ("lu", "self_normalizing", "exact"):
+            raise ValueError(
+                'linear must be "lu", "self_normalizing" or "exact", received '
+                f"{linear!r}."
+            )
+        self._linear = linear
         self._seeds = None if seed is None else iter(range(seed, seed + 10**6, 1000))
         self._dtype = dtype
         self._coupling = coupling
@@ -128,15 +136,20 @@ class _Parts:
         channels = shape[-1]
         return [
             ActNorm(channels, dtype=self._dtype, name=f"act_norm_{label}"),
-            Linear(
-                channels,
-                initial="rotation",
-                seed=self._next_seed(),
-                dtype=self._dtype,
-                name=f"linear_{label}",
-            ),
+            self.linear(channels, label),
             self.coupling(shape, label),
         ]
+
+    def linear(self, channels: int, label: str) -> tfb.Bijector:
+        arguments: dict[str, Any] = {
+            "initial": "rotation",
+            "seed": self._next_seed(),
+            "dtype": self._dtype,
+            "name": f"linear_{label}",
+        }
+        if self._linear == "lu":
+            return Linear(channels, **arguments)
+        return SelfNormalizingDense(channels, gradient=self._linear, **arguments)
 
     def coupling(self, shape: Sequence[int], label: str) -> Coupling:
         return Coupling(

@@ -29,23 +29,26 @@ class LearnedInverse(Protocol):
 
     Attributes:
         name: name of the bijector.
-        kernel: the weights of W.
-        inverse_kernel: those of R, of the same shape.
+        gradient: of log|det W|; "exact" keeps no inverse.
         density: "forward" or "mixture", what its gradients maximize.
+        kernel: the weights of W.
         learns_inverse: whether R is trained, by reconstruction. If not, it is set to
             W⁻¹ by `refresh_inverse`.
         probe_shape: shape of the points that W acts on.
     """
 
     name: str
-    kernel: tf.Variable
-    inverse_kernel: tf.Variable
+    gradient: str
     density: str
+    kernel: tf.Variable
     learns_inverse: bool
     probe_shape: tuple[int, ...]
 
     def multiply(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """The linear map of a kernel, [N, event...] → [N, event...]."""
+
+    def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
+        """R y, [N, event...] → [N, event...]."""
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
         """The kernel of the transposed map."""
@@ -65,7 +68,11 @@ class LearnedInverse(Protocol):
 
 def learned_inverses(bijector: tfb.Bijector) -> list[LearnedInverse]:
     """Returns the layers of `bijector` that keep an approximate inverse."""
-    return [leaf for leaf in leaves(bijector) if isinstance(leaf, LearnedInverse)]
+    return [
+        leaf
+        for leaf in leaves(bijector)
+        if isinstance(leaf, LearnedInverse) and leaf.gradient != "exact"
+    ]
 
 
 def check_options(gradient: str, density: str, inverse: str) -> None:
@@ -109,7 +116,7 @@ def solve_by(
         tolerance: of the refined inverse.
     """
     if inverse == "learned":
-        return layer.multiply(y, layer.inverse_kernel)
+        return layer.multiply_inverse(y)
     # Read here: a function with its own gradient must not read variables.
     kernel = tf.convert_to_tensor(layer.kernel)
     learned = None if inverse == "exact" else tf.identity(layer.inverse_kernel)

@@ -124,6 +124,10 @@ class SelfNormalizingConv2D(TrainableBijector):
         """The convolution with a kernel, [N, H, W, C] → [N, H, W, C]."""
         return ops.conv2d(x, kernel, self.padding)
 
+    def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
+        """R ⋆ y, [N, H, W, C] → [N, H, W, C]."""
+        return ops.conv2d(y, tf.convert_to_tensor(self.inverse_kernel), self.padding)
+
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
         """The kernel of the transposed convolution."""
         return ops.adjoint_kernel(kernel)

@@ -80,10 +80,12 @@ class SelfNormalizingDense(TrainableBijector):
         self.kernel = tf.Variable(tf.cast(matrix, dtype), name=f"{name}_kernel")
         self.bias = tf.Variable(tf.zeros([event_size], dtype), name=f"{name}_bias")
         if gradient != "exact":
-            self.inverse_kernel = tf.Variable(
-                tf.cast(np.linalg.inv(matrix), dtype),
+            # R is kept transposed, as it stands in the gradient: to transpose a large
+            # matrix takes longer than to multiply by it.
+            self.inverse_transposed = tf.Variable(
+                tf.cast(np.linalg.inv(matrix).T, dtype),
                 trainable=self.learns_inverse,
-                name=f"{name}_inverse_kernel",
+                name=f"{name}_inverse_transposed",
             )
         super().__init__(
             parameters={
@@ -105,9 +107,18 @@ class SelfNormalizingDense(TrainableBijector):
             name=name,
         )
 
+    @property
+    def inverse_kernel(self) -> tf.Tensor:
+        """R ≈ W⁻¹, [D, D]."""
+        return tf.transpose(self.inverse_transposed)
+
     def multiply(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """The linear map of a matrix, [N, D] → [N, D]."""
         return tf.matmul(x, kernel, transpose_b=True)
+
+    def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
+        """R y, [N, D] → [N, D]."""
+        return tf.matmul(y, self.inverse_transposed)
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
         """The transposed matrix."""
@@ -115,19 +126,19 @@ class SelfNormalizingDense(TrainableBijector):
 
     def log_abs_det(self) -> tf.Tensor:
         """Exact log|det W|, O(D³)."""
-        return ops.log_abs_det(self.kernel)
+        return ops.log_abs_det(tf.convert_to_tensor(self.kernel))
 
     def log_abs_det_of_inverse(self) -> tf.Tensor:
         """Exact log|det R|, O(D³)."""
-        return ops.log_abs_det(self.inverse_kernel)
+        return ops.log_abs_det(tf.convert_to_tensor(self.inverse_transposed))
 
     def log_abs_det_gradient(self) -> tf.Tensor:
         """Rᵀ, [D, D]."""
-        return tf.transpose(self.inverse_kernel)
+        return tf.convert_to_tensor(self.inverse_transposed)
 
     def refresh_inverse(self) -> None:
         """Sets R = W⁻¹, O(D³)."""
-        self.inverse_kernel.assign(tf.linalg.inv(self.kernel))
+        self.inverse_transposed.assign(tf.transpose(tf.linalg.inv(self.kernel)))
 
     def solve(self, y: tf.Tensor, inverse: str) -> tf.Tensor:
         """W⁻¹ y, [N, D] → [N, D], by the named kind of inverse."""
@@ -161,7 +172,7 @@ class SelfNormalizingDense(TrainableBijector):
         if self.gradient == "relative":
             return ops.relative_log_abs_det(self.kernel, value=value)
         return ops.self_normalizing_log_abs_det(
-            self.kernel, self.inverse_kernel, value=value, density=self.density
+            self.kernel, self.inverse_transposed, value=value, density=self.density
         )
 
 

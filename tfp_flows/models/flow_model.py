@@ -167,7 +167,10 @@ class FlowModel(keras.Model):
         if not training:
             return self.log_prob(x, context)
         seed = self.seeds.next() if self._density.is_gridded else None
-        return self._density.log_prob(x, context, seed, self._log_dets.advance())
+        log_dets = {}
+        if self._log_dets.layers:
+            log_dets = self._log_dets.advance(self.seeds.next())
+        return self._density.log_prob(x, context, seed, log_dets)
 
     def compute_loss(
         self,

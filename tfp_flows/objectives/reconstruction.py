@@ -47,7 +47,7 @@ class Reconstruction:
 
     weight: float = 1.0
     points: str = "probes"
-    num_probes: int = 16
+    num_probes: int = 4
     trains: str = "inverse"
     symmetric: bool = False
     tolerance: float | None = None
@@ -105,12 +105,11 @@ class Reconstruction:
         kernel = tf.convert_to_tensor(layer.kernel)
         if self.trains == "inverse":
             kernel = tf.stop_gradient(kernel)
-        inverse = tf.convert_to_tensor(layer.inverse_kernel)
-        there_and_back = layer.multiply(layer.multiply(points, kernel), inverse)
+        there_and_back = layer.multiply_inverse(layer.multiply(points, kernel))
         error = _mean_square(points - there_and_back)
         if not self.symmetric:
             return error
-        back_and_there = layer.multiply(layer.multiply(points, inverse), kernel)
+        back_and_there = layer.multiply(layer.multiply_inverse(points), kernel)
         return 0.5 * (error + _mean_square(points - back_and_there))
 
     def get_config(self) -> dict[str, Any]:

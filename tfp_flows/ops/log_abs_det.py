@@ -28,7 +28,7 @@ def log_abs_det(matrix: tf.Tensor) -> tf.Tensor:
 
 def self_normalizing_log_abs_det(
     matrix: tf.Tensor,
-    inverse: tf.Tensor,
+    inverse_transposed: tf.Tensor,
     *,
     value: tf.Tensor | None = None,
     density: str = "forward",
@@ -37,12 +37,12 @@ def self_normalizing_log_abs_det(
 
     Value: log|det W|, exact, or `value` where the caller knows it already.
     Gradient: ∂/∂W = u Rᵀ in place of u W⁻ᵀ, and none to R; for the mixture of both
-    densities ∂/∂W = ½ u Rᵀ and ∂/∂R = −½ u Wᵀ. Exact where R = W⁻¹; with
+    densities ∂/∂W = ½ u Rᵀ and ∂/∂Rᵀ = −½ u W. Exact where R = W⁻¹; with
     R W = I − E it is off by at most ‖W⁻¹‖ ‖E‖.
 
     Args:
         matrix: W, [D, D].
-        inverse: R, [D, D].
+        inverse_transposed: Rᵀ, [D, D]: what stands in the gradient.
         value: scalar log|det W|. Computed here, O(D³), if None.
         density: "forward" for pᶠ, "mixture" for ½ log pᶠ + ½ log pᵍ.
 
@@ -52,18 +52,16 @@ def self_normalizing_log_abs_det(
     Reference: Keller et al. (2021), "Self Normalizing Flows", arXiv:2011.07248,
     eq. 4 and 5.
     """
-    matrix, inverse = tf.convert_to_tensor(matrix), tf.convert_to_tensor(inverse)
+    matrix = tf.convert_to_tensor(matrix)
+    inverse_transposed = tf.convert_to_tensor(inverse_transposed)
     value = log_abs_det(tf.stop_gradient(matrix)) if value is None else value
     if density == "mixture":
         return prescribed_gradient(
             value,
-            [matrix, inverse],
-            [
-                lambda: 0.5 * tf.transpose(inverse),
-                lambda: -0.5 * tf.transpose(matrix),
-            ],
+            [matrix, inverse_transposed],
+            [lambda: 0.5 * inverse_transposed, lambda: -0.5 * matrix],
         )
-    return prescribed_gradient(value, [matrix], [lambda: tf.transpose(inverse)])
+    return prescribed_gradient(value, [matrix], [lambda: inverse_transposed])
 
 
 def relative_log_abs_det(
