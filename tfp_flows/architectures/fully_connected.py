@@ -6,7 +6,7 @@ from typing import Any
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
-from tfp_flows.bijectors import SelfNormalizingDense, SmoothLeakyReLU
+from tfp_flows.bijectors import ActNorm, SelfNormalizingDense, SmoothLeakyReLU
 
 __all__ = ["fully_connected_flow"]
 
@@ -20,6 +20,7 @@ def fully_connected_flow(
     density: str = "forward",
     inverse: str = "exact",
     alpha: float = 0.3,
+    normalize: bool = True,
     base: tfd.Distribution | None = None,
     logit_margin: float = 1e-6,
     initial: Any = "identity",
@@ -29,10 +30,11 @@ def fully_connected_flow(
 ) -> tfd.Distribution:
     """Returns a flow of dense layers, each y = W x + b with a full matrix W.
 
-        [whiten | logit → flatten] → (dense → leaky ReLU) × (L − 1) → dense → base
+        [whiten | logit → flatten] → (norm → dense → activation) × L → base
 
-    Rows are whitened, from data by `FlowModel.adapt`; images of whole numbers go
-    through a logit, as in the paper.
+    without an activation at the end. Rows are whitened, images of whole numbers go
+    through a logit as in the paper; `norm` is an `ActNorm`. What depends on data is
+    set by `FlowModel.adapt`, which `fit` calls.
 
     Args:
         event_shape: D, or (H, W, C) of images, which are flattened.
@@ -43,7 +45,9 @@ def fully_connected_flow(
             with) or "relative"; see `SelfNormalizingDense`.
         density: "forward", or the paper's "mixture".
         inverse: "exact", "learned" or "refined".
-        alpha: slope of the activation at −∞.
+        alpha: slope of the smooth leaky ReLU at −∞.
+        normalize: an ActNorm before each dense layer, which the paper's FC-2 does not
+            have. A learned inverse follows its layer better with it.
         base: distribution over [D]; default N(0, I).
         logit_margin: margin of the logit for whole-number pixels; the paper's 1e-6.
         initial: W at the start, see `SelfNormalizingDense`.
@@ -62,6 +66,8 @@ def fully_connected_flow(
         raise ValueError(f"num_layers must be at least 1, received {num_layers}.")
     layers, size = assembly.flat_input(event_shape, num_values, logit_margin, dtype)
     for index in range(num_layers):
+        if normalize:
+            layers.append(ActNorm(size, dtype=dtype, name=f"norm_{index}"))
         layers.append(
             SelfNormalizingDense(
                 size,

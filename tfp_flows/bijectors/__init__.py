@@ -10,6 +10,11 @@ from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
 from tfp_flows.bijectors.conditioning import conditional_bijectors, context_arguments
 from tfp_flows.bijectors.coupling import Coupling
 from tfp_flows.bijectors.initialization import initialize, is_initialized
+from tfp_flows.bijectors.inverse_certificate import (
+    InverseCertificate,
+    LayerCertificate,
+    inverse_certificate,
+)
 from tfp_flows.bijectors.layer_inputs import layer_inputs
 from tfp_flows.bijectors.learned_inverse import LearnedInverse, learned_inverses
 from tfp_flows.bijectors.linear import Linear
@@ -27,6 +32,8 @@ from tfp_flows.bijectors.whiten import Whiten
 __all__ = [
     "ActNorm",
     "Coupling",
+    "InverseCertificate",
+    "LayerCertificate",
     "LeakyReLU",
     "LearnedInverse",
     "Linear",
@@ -45,6 +52,7 @@ __all__ = [
     "conditional_bijectors",
     "context_arguments",
     "initialize",
+    "inverse_certificate",
     "is_initialized",
     "layer_inputs",
     "learned_inverses",

@@ -150,7 +150,17 @@ class SelfNormalizingConv2D(TrainableBijector):
         return tf.cast(counts, adjoint.dtype) * adjoint
 
     def solve(self, y: tf.Tensor, inverse: str) -> tf.Tensor:
-        """Solves w ⋆ x = y, [N, H, W, C], by the named kind of inverse."""
+        """Solves w ⋆ x = y, [N, H, W, C], by the named kind of inverse.
+
+        Raises:
+            NotImplementedError: exact, zero padding, and a matrix that is too large.
+        """
+        size = int(np.prod(self.probe_shape))
+        if inverse == "exact" and self.padding == "zero" and size > _LARGEST_DENSE:
+            raise NotImplementedError(
+                f"The exact inverse needs a {size} × {size} matrix; the largest "
+                f'allowed is {_LARGEST_DENSE}. Ask for the "refined" one.'
+            )
 
         def exact(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             return ops.conv2d_solve(y, kernel, self.padding)

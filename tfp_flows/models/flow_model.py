@@ -8,6 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors import (
+    InverseCertificate,
+    LearnedInverse,
+    inverse_certificate,
+)
 from tfp_flows.models import inputs as model_inputs
 from tfp_flows.models.density import Density
 from tfp_flows.models.export import export_saved_model
@@ -16,6 +21,7 @@ from tfp_flows.models.penalties import Penalties
 from tfp_flows.models.refresh import with_log_determinants
 from tfp_flows.models.seeds import SeedSequence
 from tfp_flows.models.serialization import deserialize, serialize
+from tfp_flows.models.stability import warn_of_unstable_mixtures
 from tfp_flows.models.tracking import track
 from tfp_flows.objectives import NegativeLogLikelihood, Reconstruction
 
@@ -104,6 +110,11 @@ class FlowModel(keras.Model):
     def context_size(self) -> int | None:
         """Features of the context; None for an unconditional model."""
         return self._density.context_size
+
+    @property
+    def learned_inverses(self) -> list[LearnedInverse]:
+        """The layers that keep a learned inverse, nearest the data first."""
+        return self._log_dets.layers
 
     @property
     def base_event_shape(self) -> tuple[int, ...] | None:
@@ -269,11 +280,42 @@ class FlowModel(keras.Model):
             model_inputs.check_rereadable(x)
             self._adapt(x, anew=False)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
+        self._warn_of_unstable_mixtures(x)
         if self._log_dets.layers:
             kwargs["callbacks"] = with_log_determinants(
                 kwargs.get("callbacks"), self._log_dets
             )
         return super().fit(x, target, batch_size, **kwargs)
+
+    def _warn_of_unstable_mixtures(self, packed: Any) -> None:
+        if any(layer.density == "mixture" for layer in self.learned_inverses):
+            model_inputs.check_rereadable(packed)
+            x, context = self._unpacked(model_inputs.some_rows(packed, 1024))
+            bijector, x, arguments = self._density.data_to_base(
+                x, context, self._log_dets.at_rest()
+            )
+            warn_of_unstable_mixtures(
+                bijector, x, self._penalties.penalties, **arguments
+            )
+
+    def inverse_certificate(self, x: Any, context: Any = None) -> InverseCertificate:
+        """Measures each learned inverse: distance, bound, round trips, log-dets.
+
+        Args:
+            x: [N, event...] in raw units, some hundreds of rows.
+            context: [N, C] for a conditional model.
+
+        Returns:
+            A record that prints as a table, see `bijectors.InverseCertificate`.
+
+        Raises:
+            ValueError: no layer has a learned inverse.
+        """
+        self._log_dets.refresh()
+        bijector, x, arguments = self._density.data_to_base(
+            x, context, self._log_dets.present()
+        )
+        return inverse_certificate(bijector, x, **arguments)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As in Keras; log-determinants are exact at its beginning."""
@@ -281,7 +323,11 @@ class FlowModel(keras.Model):
         return super().train_on_batch(*args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Returns the mean negative log-likelihood; y is a context, as in `fit`."""
+        """Returns the mean negative log-likelihood; y is a context, as in `fit`.
+
+        With penalties their terms follow it in a list, as Keras returns metrics;
+        `return_dict=True` names them.
+        """
         self._log_dets.refresh()
         if kwargs.get("_use_cached_eval_dataset"):
             # Keras' own call from within `fit`: packed there, y is its target.

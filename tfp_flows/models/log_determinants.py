@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows import ops
 from tfp_flows.bijectors import LearnedInverse
 
 __all__ = ["LogDeterminants"]
@@ -111,8 +112,11 @@ class _State:
         self.is_advanced = _kept(tf.constant(False), f"{layer.name}_is_advanced")
 
     def advance(self, layer: LearnedInverse, seed: tf.Tensor) -> tf.Tensor:
-        value = self.value + _log_det_change(layer, self.kernel, seed)
-        self.kernel.assign(layer.kernel)
+        step = layer.kernel - self.kernel
+        value = self.value + _log_det_change(layer, step, seed)
+        # By the step and not by the kernel: the update then needs the old weights,
+        # and no optimization of the graph can let it overtake their reading.
+        self.kernel.assign_add(step)
         self.value.assign(value)
         self.is_exact.assign(False)
         self.is_advanced.assign(True)
@@ -133,10 +137,13 @@ class _State:
     def refresh(self, layer: LearnedInverse) -> float | None:
         """Returns advanced − exact; None where the value was not advanced to here."""
         exact = _checked_log_abs_det(layer)
+        if not bool(tf.convert_to_tensor(self.is_advanced)):
+            _check_regular(layer)
         drift = None
         if bool(tf.convert_to_tensor(self.is_advanced)):
             # The last update came after the last advance: carry the value to here.
-            change = _log_det_change(layer, self.kernel, tf.constant([0, 0]))
+            step = layer.kernel - self.kernel
+            change = _log_det_change(layer, step, tf.constant([0, 0]))
             drift = float(self.value + change) - float(exact)
         if not layer.learns_inverse:
             layer.refresh_inverse()  # type: ignore[attr-defined]
@@ -148,20 +155,18 @@ class _State:
 
 
 def _log_det_change(
-    layer: LearnedInverse, before: tf.Variable, seed: tf.Tensor
+    layer: LearnedInverse, step: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
-    """log|det W| − log|det V|, see `LogDeterminants`."""
+    """log|det W| − log|det (W − step)|, see `LogDeterminants`."""
     kernel = tf.convert_to_tensor(layer.kernel)
-    before = tf.convert_to_tensor(before)
-    step = kernel - before
     probes = tf.random.stateless_normal(
         [_NUM_PROBES, *layer.probe_shape], seed, dtype=kernel.dtype
     )
     term = layer.multiply_inverse(layer.multiply(probes, step))
     correction = tf.zeros_like(term)
     for _ in range(_NEUMANN_TERMS):
-        at_midpoint = layer.multiply(term, kernel) + layer.multiply(term, before)
-        term -= 0.5 * layer.multiply_inverse(at_midpoint)
+        image = layer.multiply(term, kernel) - 0.5 * layer.multiply(term, step)
+        term -= layer.multiply_inverse(image)
         correction += term
     stochastic = tf.reduce_sum(probes * correction) / _NUM_PROBES
     return tf.reduce_sum(step * layer.log_abs_det_gradient()) + stochastic
@@ -186,3 +191,16 @@ def _checked_log_abs_det(layer: LearnedInverse) -> tf.Tensor:
             "training, lower the learning rate or clip the gradient."
         )
     return value
+
+
+def _check_regular(layer: LearnedInverse) -> None:
+    """Refuses dense weights from outside that are singular but for rounding."""
+    if layer.kernel.shape.rank != 2:
+        return
+    ratio = float(ops.pivot_ratio(tf.convert_to_tensor(layer.kernel)))
+    if ratio < 8 * np.finfo(layer.kernel.dtype.as_numpy_dtype).eps:
+        raise ValueError(
+            f"Layer {layer.name} is singular to rounding: its smallest pivot is "
+            f"{ratio:.1e} of its largest. Its density does not exist. Load other "
+            "weights, or start from an invertible matrix."
+        )

@@ -5,10 +5,15 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from tfp_flows.bijectors import LearnedInverse
 from tfp_flows.models.log_determinants import LogDeterminants
 
-__all__ = ["RefreshLogDeterminants", "with_log_determinants"]
+__all__ = ["RefreshLogDeterminants", "relative_distance", "with_log_determinants"]
+
+# Half of the identity is missed.
+_FAR = 0.5
 
 
 class RefreshLogDeterminants(keras.callbacks.Callback):
@@ -42,6 +47,30 @@ class RefreshLogDeterminants(keras.callbacks.Callback):
             return
         self._log_dets.refresh()
         logs["log_det_drift"] = self._log_dets.drift
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Warns of a learned inverse that did not follow its layer."""
+        for layer in self._log_dets.layers:
+            distance = relative_distance(layer)
+            if distance > _FAR:
+                warnings.warn(
+                    f"The learned inverse of {layer.name} is far from W⁻¹: "
+                    f"‖RW − I‖_F / ‖I‖_F = {distance:.2g}. The gradient of its "
+                    "log-determinant was wrong by as much. Lower the learning rate, "
+                    "or give Reconstruction more probes; "
+                    "model.inverse_certificate(x) shows each layer.",
+                    stacklevel=2,
+                )
+
+
+def relative_distance(layer: LearnedInverse) -> float:
+    """Returns ‖R W − I‖_F / ‖I‖_F, estimated with Gaussian probes."""
+    probes = tf.random.stateless_normal(
+        [16, *layer.probe_shape], [0, 0], dtype=layer.kernel.dtype
+    )
+    kernel = tf.convert_to_tensor(layer.kernel)
+    error = probes - layer.multiply_inverse(layer.multiply(probes, kernel))
+    return float(tf.norm(error) / tf.norm(probes))
 
 
 def with_log_determinants(callbacks: Any, log_dets: LogDeterminants) -> Any:

@@ -18,6 +18,7 @@ from tfp_flows.ops.hashing import uniform_from_hash
 from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
 from tfp_flows.ops.log_abs_det import (
     log_abs_det,
+    pivot_ratio,
     relative_log_abs_det,
     relative_matvec,
     self_normalizing_log_abs_det,
@@ -41,6 +42,7 @@ __all__ = [
     "kernel_counts",
     "log_abs_det",
     "mixture_linear",
+    "pivot_ratio",
     "prescribed_gradient",
     "refined_inverse",
     "relative_log_abs_det",

@@ -43,7 +43,7 @@ def self_normalizing_conv2d_log_abs_det(
         density: "forward", or "mixture" of both densities.
 
     Raises:
-        NotImplementedError: on a second derivative.
+        LookupError: on a second derivative.
 
     Reference: Keller et al. (2021), "Self Normalizing Flows", arXiv:2011.07248,
     section 3.2 and appendix A.2.

@@ -6,6 +6,7 @@ from tfp_flows.ops.prescribed_gradient import first_order_only, prescribed_gradi
 
 __all__ = [
     "log_abs_det",
+    "pivot_ratio",
     "relative_log_abs_det",
     "relative_matvec",
     "self_normalizing_log_abs_det",
@@ -21,9 +22,21 @@ def log_abs_det(matrix: tf.Tensor) -> tf.Tensor:
     Args:
         matrix: [..., D, D].
     """
-    _, upper = tf.linalg.qr(matrix)
-    diagonal = tf.linalg.diag_part(upper)
-    return tf.reduce_sum(tf.math.log(tf.abs(diagonal)), axis=-1)
+    return tf.reduce_sum(tf.math.log(_pivots(matrix)), axis=-1)
+
+
+def pivot_ratio(matrix: tf.Tensor) -> tf.Tensor:
+    """Returns minᵢ |Rᵢᵢ| / maxᵢ |Rᵢᵢ| of W = Q R: rounding only if W is singular.
+
+    Args:
+        matrix: [..., D, D].
+    """
+    pivots = _pivots(matrix)
+    return tf.reduce_min(pivots, axis=-1) / tf.reduce_max(pivots, axis=-1)
+
+
+def _pivots(matrix: tf.Tensor) -> tf.Tensor:
+    return tf.abs(tf.linalg.diag_part(tf.linalg.qr(matrix).r))
 
 
 def self_normalizing_log_abs_det(
@@ -47,7 +60,7 @@ def self_normalizing_log_abs_det(
         density: "forward" for pᶠ, "mixture" for ½ log pᶠ + ½ log pᵍ.
 
     Raises:
-        NotImplementedError: on a second derivative.
+        LookupError: on a second derivative.
 
     Reference: Keller et al. (2021), "Self Normalizing Flows", arXiv:2011.07248,
     eq. 4 and 5.

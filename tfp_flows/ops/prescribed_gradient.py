@@ -25,8 +25,8 @@ def prescribed_gradient(
             only when a gradient is asked for; None for no gradient.
 
     Raises:
-        NotImplementedError: on differentiation of the gradient, which has no
-            second derivative.
+        LookupError: on differentiation of the gradient, which has no second
+            derivative.
     """
     value = tf.stop_gradient(value)
 
@@ -48,19 +48,17 @@ def first_order_only(gradient: tf.Tensor, arguments: Sequence[tf.Tensor]) -> tf.
 
     Without it, TensorFlow would answer None for the second derivative in
     `arguments`, and an optimizer or a Hessian would go on without a term.
+
+    Raises:
+        LookupError: on differentiation, with the remedy.
     """
-
-    @tf.custom_gradient
-    def guard(
-        gradient: tf.Tensor, *inputs: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[..., Any]]:
-        def refuse(*cotangents: tf.Tensor) -> None:
-            raise NotImplementedError(
-                "This log-determinant has a learned or relative first derivative and "
-                "no second one. Expected: first-order training. For Hessians, or "
-                'samplers over the weights, build the layer with gradient="exact".'
-            )
-
-        return tf.identity(gradient), refuse
-
-    return guard(gradient, *arguments)
+    # The identity joins gradient and arguments in the tape's eyes, at no cost.
+    joined = tf.raw_ops.IdentityN(input=[gradient, *arguments])[0]
+    return tf.raw_ops.PreventGradient(
+        input=joined,
+        message=(
+            "This log-determinant has a learned or relative first derivative and no "
+            "second one. Expected: first-order training. For Hessians, or samplers "
+            'over the weights, build the layer with gradient="exact".'
+        ),
+    )
