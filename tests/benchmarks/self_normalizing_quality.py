@@ -31,7 +31,7 @@ from tfp_flows.objectives import Reconstruction
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 FLOWS = {"fully_connected": fully_connected_flow, "convolutional": convolutional_flow}
-LEARNING_RATES = {"fully_connected": 3e-4, "convolutional": 1e-3}
+LEARNING_RATES = {"fully_connected": 1e-4, "convolutional": 1e-3}
 DIMENSIONS = 28 * 28
 
 PENALTIES = {
