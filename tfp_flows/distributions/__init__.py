@@ -1,6 +1,33 @@
 """Distributions that flows are built with."""
 
+from tfp_flows.distributions.clayton_copula import ClaytonCopula
+from tfp_flows.distributions.copula_distribution import CopulaDistribution
 from tfp_flows.distributions.dequantized import Dequantized
+from tfp_flows.distributions.elliptical_copulas import (
+    GaussianCopula,
+    StudentTCopula,
+    correlation_factor,
+)
+from tfp_flows.distributions.frank_copula import FrankCopula
 from tfp_flows.distributions.gaussian_mixture import GaussianMixture
+from tfp_flows.distributions.generalized_pareto_tails import GeneralizedParetoTails
+from tfp_flows.distributions.gumbel_copula import GumbelCopula
+from tfp_flows.distributions.independence_copula import IndependenceCopula
+from tfp_flows.distributions.joe_copula import JoeCopula
+from tfp_flows.distributions.with_quantile import WithQuantile
 
-__all__ = ["Dequantized", "GaussianMixture"]
+__all__ = [
+    "ClaytonCopula",
+    "CopulaDistribution",
+    "Dequantized",
+    "FrankCopula",
+    "GaussianCopula",
+    "GaussianMixture",
+    "GeneralizedParetoTails",
+    "GumbelCopula",
+    "IndependenceCopula",
+    "JoeCopula",
+    "StudentTCopula",
+    "WithQuantile",
+    "correlation_factor",
+]
