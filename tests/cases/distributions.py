@@ -135,6 +135,7 @@ BASES = [
             np.float64(0.0),
         ),
         (),
+        spread=8.0,
     ),
 ]
 DENSITIES = [

@@ -34,7 +34,10 @@ def test_copula_passes_the_public_audit(case):
     copula = case.make()
     perturb(copula, scale=0.05)
     check_distribution(
-        copula, special.expit(case.points()), support=tfp.bijectors.Sigmoid()
+        copula,
+        special.expit(case.points()),
+        support=tfp.bijectors.Sigmoid(),
+        num_samples=3000,
     )
 
 
@@ -149,16 +152,24 @@ def test_tail_dependence_of_student_t_is_the_published_one(df, correlation, expe
 
 
 def test_tail_dependence_is_that_of_the_samples():
+    """P(V > 1 − q | U > 1 − q) at q = 0.002, and likewise below."""
+    # The coefficient is the limit q → 0. From 0 it is approached slowly: the values at
+    # q are C(q, q) / q in closed form, for Gaussian and Frank by pyvinecopulib.
+    at_q = {"gumbel": (None, 0.1373), "gaussian": (0.0703, 0.0703)}
+    at_q |= {"frank": (0.0063, 0.0063), "clayton": (0.0060, None)}
+    at_q |= {"joe": (None, 0.0050)}
     for family, copula in families(2).items():
         u = copula.sample(400_000, seed=(3, 4)).numpy()
         q = 0.002
-        joint_upper = np.mean((u > 1 - q).all(axis=1)) / q
-        joint_lower = np.mean((u < q).all(axis=1)) / q
-        # The coefficient is the limit q → 0; Gaussian and Frank approach it slowly.
-        slack = {"gaussian": 0.15, "student": 0.09}.get(family, 0.06)
+        upper, lower = at_q.get(family, (None, None))
         coefficients = copula.tail_dependence
-        assert abs(joint_upper - coefficients.upper[0, 1]) < slack, family
-        assert abs(joint_lower - coefficients.lower[0, 1]) < slack, family
+        for rows, known, coefficient in (
+            (1 - u, upper, coefficients.upper[0, 1]),
+            (u, lower, coefficients.lower[0, 1]),
+        ):
+            found = np.mean((rows < q).all(axis=1)) / q
+            expected = coefficient if known is None else known
+            assert abs(found - expected) < 0.05, family
 
 
 def test_limits_are_independence():
@@ -256,7 +267,7 @@ def test_likelihood_finds_the_parameter_again():
         optimizer.apply_gradients(
             zip(gradients, copula.trainable_variables, strict=True)
         )
-    assert abs(float(theta) - 2.5) < 0.12
+    assert abs(float(tf.convert_to_tensor(theta)) - 2.5) < 0.12
 
 
 def test_outside_of_the_cube_the_density_is_zero():

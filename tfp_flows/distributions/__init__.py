@@ -8,12 +8,15 @@ from tfp_flows.distributions.elliptical_copulas import (
     StudentTCopula,
     correlation_factor,
 )
+from tfp_flows.distributions.fit_copula import fit_copula
+from tfp_flows.distributions.fit_marginals import choose_marginals, fit_marginals
 from tfp_flows.distributions.frank_copula import FrankCopula
 from tfp_flows.distributions.gaussian_mixture import GaussianMixture
 from tfp_flows.distributions.generalized_pareto_tails import GeneralizedParetoTails
 from tfp_flows.distributions.gumbel_copula import GumbelCopula
 from tfp_flows.distributions.independence_copula import IndependenceCopula
 from tfp_flows.distributions.joe_copula import JoeCopula
+from tfp_flows.distributions.tail_index import fit_student_t, hill
 from tfp_flows.distributions.with_quantile import WithQuantile
 
 __all__ = [
@@ -29,5 +32,10 @@ __all__ = [
     "JoeCopula",
     "StudentTCopula",
     "WithQuantile",
+    "choose_marginals",
     "correlation_factor",
+    "fit_copula",
+    "fit_marginals",
+    "fit_student_t",
+    "hill",
 ]

@@ -92,7 +92,7 @@ class ClaytonCopula(Copula):
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 2^(−1/θ), λ_U = 0; two of [D, D]."""
-        lower = tf.exp2(-1 / tf.convert_to_tensor(self.theta))
+        lower = 2.0 ** (-1 / tf.convert_to_tensor(self.theta))
         return TailDependence(
             exchangeable(lower, self.dimension, self.dtype),
             exchangeable(0, self.dimension, self.dtype),

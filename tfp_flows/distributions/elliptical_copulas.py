@@ -279,13 +279,13 @@ class StudentTCopula(EllipticalCopula):
         """Log t_ν,R(q), [batch...]."""
         df = tf.convert_to_tensor(self.df)
         size = self.dimension
-        norm = tf.reduce_sum((self._white(scores) / tf.sqrt(df)) ** 2, axis=-1)
+        log_norm = _log1p_square_norm(self._white(scores) / tf.sqrt(df))
         constant = (
             tf.math.lgamma((df + size) / 2)
             - tf.math.lgamma(df / 2)
             - 0.5 * size * tf.math.log(np.pi * df)
         )
-        return constant - self._half_log_det() - (df + size) / 2 * tf.math.log1p(norm)
+        return constant - self._half_log_det() - (df + size) / 2 * log_norm
 
     def marginal_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
         """Log t_ν(q), [batch..., D]."""
@@ -382,6 +382,19 @@ def _checked_factor(factor: Any, dtype: Any, name: str) -> Any:
                 "it from a correlation matrix."
             )
     return checked
+
+
+def _log1p_square_norm(x: tf.Tensor) -> tf.Tensor:
+    """ln(1 + Σᵢ xᵢ²) over the last axis, where the squares may overflow."""
+    largest = tf.reduce_max(tf.abs(tf.stop_gradient(x)), axis=-1, keepdims=True)
+    is_large = largest > 1e3
+    scale = tf.where(is_large, largest, tf.ones_like(largest))
+    rest = tf.reduce_sum((x / scale) ** 2, axis=-1)
+    scale = scale[..., 0]
+    log_large = 2 * tf.math.log(scale) + tf.math.log(
+        scale**-2 + tf.where(is_large[..., 0], rest, tf.ones_like(rest))
+    )
+    return tf.where(is_large[..., 0], log_large, tf.math.log1p(rest))
 
 
 def _factor_properties() -> Any:

@@ -98,7 +98,7 @@ class GumbelCopula(Copula):
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 0, λ_U = 2 − 2^(1/θ); two of [D, D]."""
-        upper = 2 - tf.exp2(1 / tf.convert_to_tensor(self.theta))
+        upper = 2 - 2.0 ** (1 / tf.convert_to_tensor(self.theta))
         return TailDependence(
             exchangeable(0, self.dimension, self.dtype),
             exchangeable(upper, self.dimension, self.dtype),

@@ -111,7 +111,7 @@ class JoeCopula(Copula):
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 0, λ_U = 2 − 2^(1/θ); two of [2, 2]."""
-        upper = 2 - tf.exp2(1 / tf.convert_to_tensor(self.theta))
+        upper = 2 - 2.0 ** (1 / tf.convert_to_tensor(self.theta))
         return TailDependence(
             exchangeable(0, 2, self.dtype), exchangeable(upper, 2, self.dtype)
         )

@@ -13,8 +13,6 @@ import tensorflow as tf
 
 __all__ = ["LogTails", "log1mexp", "log_expm1", "log_neg_log"]
 
-_LOG_2 = math.log(2)
-
 
 class LogTails(NamedTuple):
     """ln u and ln(1 − u), of one shape, each at most 0."""
@@ -64,9 +62,10 @@ def log1mexp(log_u: tf.Tensor) -> tf.Tensor:
     exp(−|x|) rounds to 1.
     """
     x = -tf.abs(log_u)
-    is_near_zero = x > -_LOG_2
-    near = tf.math.log(-tf.math.expm1(tf.where(is_near_zero, x, -_LOG_2)))
-    far = tf.math.log1p(-tf.exp(tf.where(is_near_zero, -_LOG_2, x)))
+    middle = tf.constant(-math.log(2), x.dtype)
+    is_near_zero = x > middle
+    near = tf.math.log(-tf.math.expm1(tf.where(is_near_zero, x, middle)))
+    far = tf.math.log1p(-tf.exp(tf.where(is_near_zero, middle, x)))
     return tf.where(is_near_zero, near, far)
 
 

@@ -8,9 +8,9 @@ and its quantile is infinite below p = 1e-30.
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import distributions as tfd
 
 from tfp_flows.ops.log_tails import LogTails
 
@@ -18,16 +18,21 @@ __all__ = ["student_t_log_prob", "student_t_log_tails", "student_t_quantile"]
 
 # Terms of the series in z ≤ ½, whose coefficients are at most 1.
 _TERMS = {"float32": 24, "float64": 52}
-# The series' leading term alone is a good start for Newton below this z.
-_FAR = 0.2
-_NEWTON_STEPS = 3
+# Where the third-order term of the cdf's series at 0 is below rounding.
+_CENTRAL = {"float32": 1e-3, "float64": 1e-6}
+_NEWTON_STEPS = 4
 
 
 def student_t_log_prob(x: tf.Tensor, df: Any) -> tf.Tensor:
-    """Returns the log-density of the standard t distribution with ν = df."""
+    """Returns ln t_ν(x) = −(ν + 1) ln cosh w − ln B(ν/2, ½) − ½ ln ν, x = √ν sinh w.
+
+    Args:
+        x: [batch...].
+        df: ν > 0, broadcasting with x.
+    """
     df = tf.convert_to_tensor(df, x.dtype)
-    constant = tfp.math.lbeta(df / 2, tf.constant(0.5, x.dtype))
-    return -(df + 1) / 2 * tf.math.log1p(x**2 / df) - constant - 0.5 * tf.math.log(df)
+    w = tf.asinh(x / tf.sqrt(df))
+    return (df + 1) / 2 * _log_z(w) - _lbeta(df / 2) - 0.5 * tf.math.log(df)
 
 
 def student_t_log_tails(x: tf.Tensor, df: Any) -> LogTails:
@@ -48,7 +53,7 @@ def student_t_log_tails(x: tf.Tensor, df: Any) -> LogTails:
     inner_x = tf.where(is_central, x, tf.zeros_like(x))
     shift = inner_x * tf.exp(student_t_log_prob(tf.zeros_like(x), df))
     outer_x = tf.where(is_central, tf.ones_like(x), x)
-    log_tail = _log_upper_tail(tf.abs(outer_x), df)
+    log_tail = _log_tail(tf.asinh(tf.abs(outer_x) / tf.sqrt(df)), df)
     outer = LogTails.from_smaller(log_tail, x < 0)
     return LogTails(
         tf.where(is_central, tf.math.log(0.5 + shift), outer.below),
@@ -56,70 +61,75 @@ def student_t_log_tails(x: tf.Tensor, df: Any) -> LogTails:
     )
 
 
-# Where the third-order term of the cdf's series at 0 is below rounding.
-_CENTRAL = {"float32": 1e-3, "float64": 1e-6}
-
-
 def student_t_quantile(tails: LogTails, df: Any) -> tf.Tensor:
     """Returns T_ν⁻¹(u) from the smaller tail, to full precision at both ends.
 
-    TFP's quantile, or in the far tail Newton steps on the series in ln z. The last
-    step carries the implicit gradient: with S the tail and f the density,
-    dq = (S / f) (∂ln S/∂ν · dν − dln p).
+    Newton steps for w in ln S(√ν sinh w) = ln p, a function that is almost straight
+    in w; the series' leading term is the start. The last step carries the implicit
+    gradient: with f the density, dx = (S / f) (∂ln S/∂ν · dν − dln p).
 
     Args:
         tails: (ln u, ln(1 − u)), each [batch...].
-        df: ν, broadcasting with them.
+        df: ν > 0, broadcasting with them.
     """
     log_p = tails.smaller()
     df = tf.convert_to_tensor(df, log_p.dtype) + tf.zeros_like(log_p)
-    q = tf.stop_gradient(_upper_quantile(log_p, df))
-    log_tail = _log_upper_tail(q, df)
-    inverse_slope = tf.stop_gradient(tf.exp(log_tail - student_t_log_prob(q, df)))
-    q += inverse_slope * (log_tail - log_p)
-    return tf.where(tails.below <= tails.above, -q, q)
+    x = tf.stop_gradient(_upper_quantile(log_p, df))
+    log_tail = _log_tail(tf.asinh(x / tf.sqrt(df)), df)
+    inverse_slope = tf.stop_gradient(tf.exp(log_tail - student_t_log_prob(x, df)))
+    x += inverse_slope * (log_tail - log_p)
+    return tf.where(tails.below <= tails.above, -x, x)
 
 
-def _log_upper_tail(x: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
-    """Ln P(T > x) for x ≥ 0."""
-    # 1 / z without overflow: x² alone leaves float32 at 1e19.
-    log_z = -tf.math.log1p((x / tf.sqrt(df)) ** 2)
+def _log_z(w: tf.Tensor) -> tf.Tensor:
+    """Ln z = −2 ln cosh w for w of any sign; x² itself leaves float32 at 1e19."""
+    w = tf.abs(w)
+    return -2 * (w + tf.math.log1p(tf.exp(-2 * w)) - math.log(2))
+
+
+def _lbeta(a: tf.Tensor) -> tf.Tensor:
+    return tfp.math.lbeta(a, tf.constant(0.5, a.dtype))
+
+
+def _log_tail(w: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
+    """Ln P(T > √ν sinh w) for w > 0."""
+    a, half = df / 2 + tf.zeros_like(w), tf.constant(0.5, w.dtype)
+    log_z = _log_z(w)
     is_outer = log_z < math.log(0.5)
-    outer = _log_tail_series(tf.where(is_outer, log_z, math.log(0.5)), df)
-    z = tf.where(is_outer, tf.constant(0.75, x.dtype), tf.exp(log_z))
-    half = tf.constant(0.5, x.dtype)
-    inner = tf.math.log(half * tfp.math.betainc(df / 2 + tf.zeros_like(z), half, z))
-    return tf.where(is_outer, outer, inner)
+    largest = tf.constant(math.log(0.5), w.dtype)
+    outer = _log_tail_series(tf.where(is_outer, log_z, largest), a)
+    w = tf.where(is_outer, half, w)
+    # Below x = 1 the complement I_y(½, a), y = 1 − z = tanh² w, is the exact one.
+    is_near = tf.sinh(w) ** 2 * df < 1
+    inner = tfp.math.betainc(
+        tf.where(is_near, half, a),
+        tf.where(is_near, a, half),
+        tf.where(is_near, tf.tanh(w) ** 2, tf.exp(_log_z(w))),
+    )
+    inner = half * tf.where(is_near, 1 - inner, inner)
+    return tf.where(is_outer, outer, tf.math.log(inner))
 
 
-def _log_tail_series(log_z: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
-    a = df / 2
+def _log_tail_series(log_z: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
     z = tf.exp(log_z)
-    count = _TERMS[log_z.dtype.name]
     total = tf.zeros_like(z)
-    for n in reversed(range(1, count)):
+    for n in reversed(range(1, _TERMS[log_z.dtype.name])):
         binomial = math.exp(
             math.lgamma(n + 0.5) - math.lgamma(0.5) - math.lgamma(n + 1.0)
         )
         total = z * (binomial * (a / (a + n)) + total)
-    return _log_leading_term(log_z, a) + tf.math.log1p(total)
-
-
-def _log_leading_term(log_z: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
-    lbeta = tfp.math.lbeta(a, tf.constant(0.5, log_z.dtype))
-    return a * log_z - tf.math.log(2 * a) - lbeta
+    return a * log_z - tf.math.log(2 * a) - _lbeta(a) + tf.math.log1p(total)
 
 
 def _upper_quantile(log_p: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
-    """Q ≥ 0 with ln P(T > q) = log_p, for log_p ≤ ln ½; no gradient."""
+    """X ≥ 0 with ln P(T > x) = log_p, for log_p ≤ ln ½; no gradient."""
     a = df / 2
-    log_z = (log_p - _log_leading_term(tf.zeros_like(a), a)) / a
-    is_far = log_z < math.log(_FAR)
-    log_z = tf.where(is_far, log_z, math.log(_FAR))
+    log_z = tf.minimum((log_p + tf.math.log(2 * a) + _lbeta(a)) / a, -1e-6)
+    w = -log_z / 2 + tf.math.log1p(tf.sqrt(-tf.math.expm1(log_z)))
+    least = tf.constant(np.finfo(log_p.dtype.as_numpy_dtype).tiny, log_p.dtype)
     for _ in range(_NEWTON_STEPS):
-        error = _log_tail_series(log_z, df) - log_p
-        log_z -= tf.where(is_far, error, tf.zeros_like(error)) / a
-    far = tf.sqrt(df) * tf.exp(-0.5 * log_z) * tf.sqrt(-tf.math.expm1(log_z))
-    p = tf.exp(tf.where(is_far, math.log(0.25), log_p))
-    near = -tfd.StudentT(df, tf.zeros_like(p), tf.ones_like(p)).quantile(p)
-    return tf.where(is_far, far, near)
+        log_tail = _log_tail(w, df)
+        # dln S/dw = −zᵃ / (B(a, ½) S).
+        log_slope = a * _log_z(w) - _lbeta(a) - log_tail
+        w = tf.maximum(w + (log_tail - log_p) * tf.exp(-log_slope), least)
+    return tf.sqrt(df) * tf.sinh(w)
