@@ -105,9 +105,9 @@ class _Fit:
         self._dtype = dtype
         self._size = x.shape[1]
         self._tau = kendall_tau(x)
-        ranks = np.argsort(np.argsort(x, axis=0), axis=0)
-        ranks = (ranks + 0.5) / len(x)
-        self._ranks = tf.constant(ranks[:: -(-len(x) // _LIKELIHOOD_ROWS)])
+        order = np.argsort(np.argsort(x, axis=0), axis=0)
+        thinned = order[:: -(-len(x) // _LIKELIHOOD_ROWS)]
+        self._ranks = tf.constant((thinned + 0.5) / len(x))
 
     @property
     def mean_tau(self) -> float:

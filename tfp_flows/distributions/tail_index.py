@@ -78,8 +78,8 @@ def hill(x: Any, num_points: int | None = None) -> TailIndex:
             f"for {len(x)} rows. Give more rows; the default takes N^0.55 of N."
         )
     centered = x - np.median(x, axis=0)
-    sides = [_hill_one_side(centered * sign, k) for sign in (-1, 1)]
-    return TailIndex(*sides, num_points=k)
+    lower, upper = (_hill_one_side(sign * centered, k) for sign in (-1, 1))
+    return TailIndex(lower, upper, k)
 
 
 def _hill_one_side(x: np.ndarray, k: int) -> np.ndarray:
