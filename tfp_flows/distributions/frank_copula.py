@@ -15,7 +15,7 @@ from tfp_flows.distributions.copula import (
     scalar_parameter,
 )
 from tfp_flows.ops.exponential import log_exponential, uniform_log_tails
-from tfp_flows.ops.log_tails import LogTails, log1mexp, log_neg_log
+from tfp_flows.ops.log_tails import LogTails, log1mexp, log1mexp_of_log, log_neg_log
 
 __all__ = ["FrankCopula"]
 
@@ -191,11 +191,8 @@ class FrankCopula(Copula):
 
 
 def _log_share(theta: tf.Tensor, tails: LogTails) -> tf.Tensor:
-    """ln(1 − exp(−θu)), also where u is too small for its dtype."""
-    log_y = tf.math.log(theta) + tails.below
-    is_small = log_y < -12.0
-    y = tf.exp(tf.where(is_small, tf.zeros_like(log_y), log_y))
-    return tf.where(is_small, log_y - tf.exp(log_y) / 2, log1mexp(y))
+    """ln(1 − exp(−θu))."""
+    return log1mexp_of_log(tf.math.log(theta) + tails.below)
 
 
 def _log_polylogarithm(n: int, log_h: tf.Tensor) -> tf.Tensor:

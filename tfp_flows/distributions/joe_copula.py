@@ -15,7 +15,7 @@ from tfp_flows.distributions.copula import (
     scalar_parameter,
 )
 from tfp_flows.ops.exponential import log_exponential
-from tfp_flows.ops.log_tails import LogTails, log1mexp, log_neg_log
+from tfp_flows.ops.log_tails import LogTails, log1mexp, log1mexp_of_log, log_neg_log
 
 __all__ = ["JoeCopula"]
 
@@ -137,11 +137,10 @@ class JoeCopula(Copula):
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)
-        first, second = tf.unstack(tails.above, axis=-1)
         log_conditional = (
             (1 / theta - 1) * _log_s(theta, tails)
-            + (theta - 1) * first
-            + log1mexp(theta * second)
+            + (theta - 1) * tails.above[..., 0]
+            + _log_one_minus_power(theta, tails)[1]
         )
         return tf.exp(tf.stack([tails.below[..., 0], log_conditional], axis=-1))
 
@@ -149,7 +148,13 @@ class JoeCopula(Copula):
 def _log_s(theta: tf.Tensor, tails: LogTails) -> tf.Tensor:
     """ln(ūᶿ + v̄ᶿ (1 − ūᶿ)): a sum of positive terms."""
     first, second = tf.unstack(theta * tails.above, axis=-1)
-    return tfp.math.log_add_exp(first, second + log1mexp(first))
+    return tfp.math.log_add_exp(first, second + _log_one_minus_power(theta, tails)[0])
+
+
+def _log_one_minus_power(theta: tf.Tensor, tails: LogTails) -> list[tf.Tensor]:
+    """ln(1 − ūᶿ) of both variables, also where u is too small for its dtype."""
+    log_y = tf.math.log(theta) + log_neg_log(tails.flipped())
+    return tf.unstack(log1mexp_of_log(log_y), axis=-1)
 
 
 def _log_sibuya(shape: Any, seed: Any, a: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["LogTails", "log1mexp", "log_expm1", "log_neg_log"]
+__all__ = ["LogTails", "log1mexp", "log1mexp_of_log", "log_expm1", "log_neg_log"]
 
 
 class LogTails(NamedTuple):
@@ -67,6 +67,17 @@ def log1mexp(log_u: tf.Tensor) -> tf.Tensor:
     near = tf.math.log(-tf.math.expm1(tf.where(is_near_zero, x, middle)))
     far = tf.math.log1p(-tf.exp(tf.where(is_near_zero, middle, x)))
     return tf.where(is_near_zero, near, far)
+
+
+def log1mexp_of_log(log_y: tf.Tensor) -> tf.Tensor:
+    """Returns ln(1 − exp(−y)) from ln y, also where y is too small for its dtype.
+
+    For small y it is ln y − y/2 + O(y²).
+    """
+    is_small = log_y < _NEAR_ONE[log_y.dtype.name]
+    y = tf.exp(tf.where(is_small, tf.zeros_like(log_y), log_y))
+    small = log_y - tf.exp(tf.minimum(log_y, tf.zeros_like(log_y))) / 2
+    return tf.where(is_small, small, log1mexp(y))
 
 
 def log_expm1(x: tf.Tensor) -> tf.Tensor:

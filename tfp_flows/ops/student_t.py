@@ -123,13 +123,19 @@ def _log_tail_series(log_z: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
 
 def _upper_quantile(log_p: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
     """X ≥ 0 with ln P(T > x) = log_p, for log_p ≤ ln ½; no gradient."""
+    log_p, df = tf.stop_gradient(log_p), tf.stop_gradient(df)
     a = df / 2
     log_z = tf.minimum((log_p + tf.math.log(2 * a) + _lbeta(a)) / a, -1e-6)
     w = -log_z / 2 + tf.math.log1p(tf.sqrt(-tf.math.expm1(log_z)))
     least = tf.constant(np.finfo(log_p.dtype.as_numpy_dtype).tiny, log_p.dtype)
-    for _ in range(_NEWTON_STEPS):
+
+    def step(w: tf.Tensor) -> tuple[tf.Tensor]:
         log_tail = _log_tail(w, df)
         # dln S/dw = −zᵃ / (B(a, ½) S).
         log_slope = a * _log_z(w) - _lbeta(a) - log_tail
-        w = tf.maximum(w + (log_tail - log_p) * tf.exp(-log_slope), least)
+        return (tf.maximum(w + (log_tail - log_p) * tf.exp(-log_slope), least),)
+
+    (w,) = tf.while_loop(
+        lambda _: True, step, (tf.stop_gradient(w),), maximum_iterations=_NEWTON_STEPS
+    )
     return tf.sqrt(df) * tf.sinh(w)
