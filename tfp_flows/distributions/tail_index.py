@@ -108,7 +108,7 @@ def fit_student_t(x: Any) -> StudentTFit:
 
     Example:
         >>> x = np.random.default_rng(0).standard_t(3, [20_000, 1])
-        >>> fit_student_t(x).df.round(1).item()
+        >>> fit_student_t(x).df.round().item()
         3.0
 
     Reference: Lange, Little, Taylor (1989), "Robust statistical modeling using the t
