@@ -51,6 +51,7 @@ class CopulaDistribution(tfd.Distribution):
             many as the copula joins.
 
     Example:
+        >>> from tfp_flows.distributions import GumbelCopula
         >>> marginals = tfd.StudentT(df=[2.0, 3.0], loc=0.0, scale=1.0)
         >>> base = CopulaDistribution(GumbelCopula(2.5, 2), marginals)
         >>> base.log_prob([1e6, 1e6]).numpy().round().item()
