@@ -61,7 +61,12 @@ def main(epochs: int = 20, num_rows: int = 8312) -> float:
     nats = 0.0
     for name, base in bases(train).items():
         flow = coupling_flow(
-            train.shape[1], num_layers=2, hidden_sizes=(64,), base=base, seed=0
+            train.shape[1],
+            transform="affine",
+            num_layers=2,
+            hidden_sizes=(64,),
+            base=base,
+            seed=0,
         )
         model = FlowModel(flow)
         model.compile(keras.optimizers.Adam(1e-3))

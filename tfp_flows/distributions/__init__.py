@@ -2,11 +2,11 @@
 
 from tfp_flows.distributions.clayton_copula import ClaytonCopula
 from tfp_flows.distributions.copula_distribution import CopulaDistribution
+from tfp_flows.distributions.correlation import correlation_factor
 from tfp_flows.distributions.dequantized import Dequantized
 from tfp_flows.distributions.elliptical_copulas import (
     GaussianCopula,
     StudentTCopula,
-    correlation_factor,
 )
 from tfp_flows.distributions.fit_copula import fit_copula
 from tfp_flows.distributions.fit_marginals import choose_marginals, fit_marginals

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.distributions.copula import Copula, TailDependence, scalar_parameter
+from tfp_flows.distributions.correlation import checked_factor, factor_properties
 from tfp_flows.ops.log_tails import LogTails
 from tfp_flows.ops.normal import normal_log_tails, normal_quantile
 from tfp_flows.ops.student_t import (
@@ -17,9 +18,7 @@ from tfp_flows.ops.student_t import (
     student_t_quantile,
 )
 
-__all__ = ["EllipticalCopula", "GaussianCopula", "StudentTCopula", "correlation_factor"]
-
-_CORRELATION_TOLERANCE = 1e-4
+__all__ = ["EllipticalCopula", "GaussianCopula", "StudentTCopula"]
 
 
 class EllipticalCopula(Copula):
@@ -106,6 +105,7 @@ class GaussianCopula(EllipticalCopula):
         ValueError: L is not the Cholesky factor of a correlation matrix.
 
     Example:
+        >>> from tfp_flows.distributions import correlation_factor
         >>> factor = correlation_factor([[1.0, 0.5], [0.5, 1.0]])
         >>> GaussianCopula(factor).kendall_tau[0, 1].numpy().round(4).item()
         0.33329999446868896
@@ -121,7 +121,7 @@ class GaussianCopula(EllipticalCopula):
         validate_args: bool = False,
         name: str = "GaussianCopula",
     ) -> None:
-        self._factor = _checked_factor(correlation_cholesky, dtype, name)
+        self._factor = checked_factor(correlation_cholesky, dtype, name)
         super().__init__(
             self._factor.shape[0],
             parameters={
@@ -138,7 +138,7 @@ class GaussianCopula(EllipticalCopula):
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {"correlation_cholesky": _factor_properties()}
+        return {"correlation_cholesky": factor_properties()}
 
     @property
     def correlation_cholesky(self) -> Any:
@@ -207,6 +207,7 @@ class StudentTCopula(EllipticalCopula):
         ValueError: ν ≤ 0, or L is not the factor of a correlation matrix.
 
     Example:
+        >>> from tfp_flows.distributions import correlation_factor
         >>> copula = StudentTCopula(4.0, correlation_factor([[1.0, 0.5], [0.5, 1.0]]))
         >>> copula.tail_dependence.upper[0, 1].numpy().round(4).item()
         0.2531999945640564
@@ -223,7 +224,7 @@ class StudentTCopula(EllipticalCopula):
         validate_args: bool = False,
         name: str = "StudentTCopula",
     ) -> None:
-        self._factor = _checked_factor(correlation_cholesky, dtype, name)
+        self._factor = checked_factor(correlation_cholesky, dtype, name)
         self._df = scalar_parameter(
             df, self._factor.dtype, low=0.0, strict=True, name=f"df of {name}"
         )
@@ -248,7 +249,7 @@ class StudentTCopula(EllipticalCopula):
             "df": tfp.util.ParameterProperties(
                 default_constraining_bijector_fn=lambda: tfb.Softplus(low=0.1)
             ),
-            "correlation_cholesky": _factor_properties(),
+            "correlation_cholesky": factor_properties(),
         }
 
     @property
@@ -326,64 +327,6 @@ class StudentTCopula(EllipticalCopula):
         return df, df + tf.range(self.dimension, dtype=self.dtype)
 
 
-def correlation_factor(correlation: Any, dtype: Any = "float32") -> tf.Tensor:
-    """Returns L, [D, D], of a correlation matrix R = L Lᵀ, [D, D].
-
-    Raises:
-        ValueError: R is not square or symmetric, has a diagonal other than one, or is
-            not positive definite.
-    """
-    matrix = np.asarray(correlation, "float64")
-    fault = _correlation_fault(matrix)
-    if fault is not None:
-        raise ValueError(
-            f"Expected a correlation matrix, received one {fault}. Divide a "
-            "covariance by the standard deviations of its rows and columns."
-        )
-    return tf.constant(np.linalg.cholesky(matrix), dtype)
-
-
-def _correlation_fault(matrix: np.ndarray) -> str | None:
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        return f"of shape {matrix.shape}, not [D, D]"
-    if not np.all(np.isfinite(matrix)):
-        return "with an entry that is not finite"
-    if not np.allclose(matrix, matrix.T, atol=_CORRELATION_TOLERANCE):
-        return "that is not symmetric"
-    if not np.allclose(np.diag(matrix), 1, atol=_CORRELATION_TOLERANCE):
-        return f"with the diagonal {np.diag(matrix).round(4).tolist()}, not ones"
-    smallest = np.linalg.eigvalsh(matrix)[0]
-    if smallest <= 0:
-        return f"that is not positive definite (least eigenvalue {smallest:.3g})"
-    return None
-
-
-def _checked_factor(factor: Any, dtype: Any, name: str) -> Any:
-    is_reference = isinstance(factor, tf.Variable | tfp.util.DeferredTensor)
-    checked = factor if is_reference else tf.convert_to_tensor(factor, dtype)
-    if checked.shape.rank != 2 or checked.shape[0] != checked.shape[1]:
-        raise ValueError(
-            f"correlation_cholesky of {name}: expected shape [D, D], received "
-            f"{tuple(checked.shape)}."
-        )
-    known = tf.get_static_value(tf.convert_to_tensor(checked))
-    if known is not None:
-        norms = np.sum(known**2, axis=1)
-        is_factor = (
-            np.all(np.triu(known, 1) == 0)
-            and np.all(np.diag(known) > 0)
-            and np.allclose(norms, 1, atol=_CORRELATION_TOLERANCE)
-        )
-        if not is_factor:
-            raise ValueError(
-                f"correlation_cholesky of {name}: expected a lower triangular matrix "
-                "with a positive diagonal and rows of unit norm, received rows of "
-                f"norm {np.sqrt(norms).round(4).tolist()}. correlation_factor(R) makes "
-                "it from a correlation matrix."
-            )
-    return checked
-
-
 def _log1p_square_norm(x: tf.Tensor) -> tf.Tensor:
     """ln(1 + Σᵢ xᵢ²) over the last axis, where the squares may overflow."""
     largest = tf.reduce_max(tf.abs(tf.stop_gradient(x)), axis=-1, keepdims=True)
@@ -395,14 +338,6 @@ def _log1p_square_norm(x: tf.Tensor) -> tf.Tensor:
         scale**-2 + tf.where(is_large[..., 0], rest, tf.ones_like(rest))
     )
     return tf.where(is_large[..., 0], log_large, tf.math.log1p(rest))
-
-
-def _factor_properties() -> Any:
-    return tfp.util.ParameterProperties(
-        event_ndims=2,
-        shape_fn=lambda sample_shape: [*sample_shape, sample_shape[-1]],
-        default_constraining_bijector_fn=tfb.CorrelationCholesky,
-    )
 
 
 def _normal(shape: Any, seed: Any, dtype: tf.DType) -> tf.Tensor:
