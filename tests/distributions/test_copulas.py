@@ -154,8 +154,8 @@ def test_tail_dependence_of_student_t_is_the_published_one(df, correlation, expe
 
 def test_tail_dependence_is_that_of_the_samples():
     """P(V > 1 − q | U > 1 − q) at q = 0.002, and likewise below."""
-    # The coefficient is the limit q → 0. From 0 it is approached slowly: the values at
-    # q are C(q, q) / q in closed form, for Gaussian and Frank by pyvinecopulib.
+    # The coefficient is the limit q → 0. Where it is 0 it is approached slowly: the
+    # values at q are those of pyvinecopulib.
     at_q = {"gumbel": (None, 0.1373), "gaussian": (0.0703, 0.0703)}
     at_q |= {"frank": (0.0063, 0.0063), "clayton": (0.0060, None)}
     at_q |= {"joe": (None, 0.0050)}

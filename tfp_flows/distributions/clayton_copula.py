@@ -40,7 +40,7 @@ class ClaytonCopula(Copula):
         0.5
 
     Reference: Hofert, Mächler, McNeil (2012), "Likelihood inference for Archimedean
-    copulas in high dimensions", arXiv:1108.6032, section 4.2.
+    copulas in high dimensions", arXiv:1108.6032.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class CopulaDistribution(tfd.Distribution):
         -86.0
 
     Reference: Laszkiewicz, Lederer, Fischer (2021), "Copula-Based Normalizing Flows",
-    arXiv:2107.07352, eq. 3; Sklar (1959).
+    arXiv:2107.07352; Sklar (1959).
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class FrankCopula(Copula):
         >>> FrankCopula(3.0, 2).kendall_tau[0, 1].numpy().round(4).item()
         0.30720001459121704
 
-    Reference: Hofert, Mächler, McNeil (2012), arXiv:1108.6032, section 4.3; Kemp
+    Reference: Hofert, Mächler, McNeil (2012), arXiv:1108.6032; Kemp
     (1981), "Efficient generation of logarithmically distributed pseudo-random
     variables".
     """

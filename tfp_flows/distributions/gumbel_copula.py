@@ -29,7 +29,7 @@ class GumbelCopula(Copula):
         P_n(x) = Σₖ aₙₖ xᵏ,  aₙ₊₁,ₖ = a aₙ,ₖ₋₁ + (n − a k) aₙₖ,  a₀₀ = 1.
 
     No term of the recursion is negative, so nothing cancels in any dimension; the
-    textbook's alternating sums lose all digits near D = 30. τ = 1 − 1/θ, λ_L = 0,
+    textbook's alternating sums cancel as D grows. τ = 1 − 1/θ, λ_L = 0,
     λ_U = 2 − 2^(1/θ). Samples (Marshall and Olkin, with Kanter's positive stable
     variable) are reparameterized.
 
@@ -45,7 +45,7 @@ class GumbelCopula(Copula):
         >>> GumbelCopula(2.5, 2).kendall_tau[0, 1].numpy().round(6).item()
         0.6000000238418579
 
-    Reference: Hofert, Mächler, McNeil (2012), arXiv:1108.6032, section 4.4; Kanter
+    Reference: Hofert, Mächler, McNeil (2012), arXiv:1108.6032; Kanter
     (1975), "Stable densities under change of scale".
     """
 

@@ -11,7 +11,7 @@ from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["WithQuantile"]
 
-# Chandrupatla's method needs about 10; as many as bisection would need at worst.
+# As many as bisection would need at worst.
 _ITERATIONS = {"float32": 60, "float64": 120}
 
 
