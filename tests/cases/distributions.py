@@ -1,12 +1,13 @@
 """Every exported distribution."""
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
 from tfp_flows import distributions
 
-tfd = tfp.distributions
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 def normal(size, scale=3.0):
@@ -22,6 +23,122 @@ def mixture(size):
     return made
 
 
+def correlated(size):
+    return distributions.correlation_factor(0.5 + 0.5 * np.eye(size), "float64")
+
+
+def softplus(value, low):
+    """A trainable number above `low`."""
+    return tfp.util.TransformedVariable(
+        tf.constant(value, "float64"), tfb.Softplus(low=tf.constant(low, "float64"))
+    )
+
+
+def trainable_factor(size):
+    return tfp.util.TransformedVariable(correlated(size), tfb.CorrelationCholesky())
+
+
+def student_t(*df):
+    return tfd.StudentT(np.array(df), np.zeros(len(df)), np.ones(len(df)))
+
+
+def two_normals(*batch):
+    centers = np.broadcast_to([-2.0, 3.0], [*batch, 2])
+    weights = tfd.Categorical(probs=np.broadcast_to([0.3, 0.7], [*batch, 2]))
+    return distributions.WithQuantile(
+        tfd.MixtureSameFamily(weights, tfd.Normal(centers, np.float64(1.0)))
+    )
+
+
+def copula_of_mixed_marginals():
+    laplace = tfd.Laplace(np.zeros(2), np.array([1.0, 2.0]))
+    marginals = [tfd.Normal(np.float64(1.0), np.float64(2.0)), laplace]
+    factor = correlated(3)
+    return distributions.CopulaDistribution(
+        distributions.GaussianCopula(factor, dtype="float64"), marginals
+    )
+
+
+def multivariate_t():
+    df = softplus(4.0, 0.1)
+    return distributions.CopulaDistribution(
+        distributions.StudentTCopula(df, trainable_factor(2)),
+        tfd.StudentT(df, np.zeros(2), np.ones(2)),
+    )
+
+
+F64 = {"dtype": "float64"}
+
+# Densities on the cube, audited in R^D through the sigmoid.
+COPULAS = [
+    Case(
+        "IndependenceCopula", lambda: distributions.IndependenceCopula(2, **F64), (2,)
+    ),
+    Case("GaussianCopula", lambda: distributions.GaussianCopula(correlated(3), **F64)),
+    Case(
+        "GaussianCopula[trainable]",
+        lambda: distributions.GaussianCopula(trainable_factor(2)),
+        (2,),
+    ),
+    Case(
+        "StudentTCopula[trainable]",
+        lambda: distributions.StudentTCopula(softplus(4.0, 0.1), trainable_factor(2)),
+        (2,),
+    ),
+    Case("ClaytonCopula", lambda: distributions.ClaytonCopula(2.0, 3, **F64)),
+    Case(
+        "ClaytonCopula[trainable]",
+        lambda: distributions.ClaytonCopula(softplus(2.0, 1e-4), 2),
+        (2,),
+    ),
+    Case("GumbelCopula", lambda: distributions.GumbelCopula(1.5, 3, **F64)),
+    Case(
+        "GumbelCopula[trainable]",
+        lambda: distributions.GumbelCopula(softplus(2.5, 1.0), 2),
+        (2,),
+    ),
+    Case("FrankCopula", lambda: distributions.FrankCopula(3.0, 3, **F64)),
+    Case("FrankCopula[θ < 0]", lambda: distributions.FrankCopula(-3.0, 2, **F64), (2,)),
+    Case(
+        "FrankCopula[trainable]",
+        lambda: distributions.FrankCopula(softplus(3.0, 1e-4), 2),
+        (2,),
+    ),
+    Case(
+        "JoeCopula[trainable]",
+        lambda: distributions.JoeCopula(softplus(2.5, 1.0)),
+        (2,),
+    ),
+]
+BASES = [
+    Case("CopulaDistribution[mixed marginals]", copula_of_mixed_marginals),
+    Case("CopulaDistribution[multivariate t]", multivariate_t, (2,)),
+    Case(
+        "CopulaDistribution[Gumbel, t]",
+        lambda: distributions.CopulaDistribution(
+            distributions.GumbelCopula(softplus(2.5, 1.0), 2), student_t(2.5, 4.0)
+        ),
+        (2,),
+    ),
+    Case(
+        "CopulaDistribution[Clayton, mixtures]",
+        lambda: distributions.CopulaDistribution(
+            distributions.ClaytonCopula(2.0, 2, **F64), two_normals(2)
+        ),
+        (2,),
+    ),
+    Case("WithQuantile", two_normals, ()),
+    Case(
+        "GeneralizedParetoTails",
+        lambda: distributions.GeneralizedParetoTails(
+            tfd.Normal(np.float64(0.5), np.float64(2.0)),
+            softplus(0.4, 0.0),
+            np.float64(0.0),
+        ),
+        (),
+        spread=8.0,
+    ),
+]
 DENSITIES = [
     Case("GaussianMixture", lambda: mixture(2), (2,)),
     Case("GaussianMixture[D = 1]", lambda: mixture(1), (1,)),
@@ -38,4 +155,4 @@ GRIDDED = [
         lambda: distributions.Dequantized(normal(2), step=[1.0, 0.0]),
     ),
 ]
-CASES = DENSITIES + GRIDDED
+CASES = DENSITIES + COPULAS + BASES + GRIDDED

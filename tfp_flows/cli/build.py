@@ -14,13 +14,20 @@ __all__ = ["build_distribution"]
 _NOISE_POINTS = 16
 
 
-def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distribution:
+def build_distribution(
+    flow: str,
+    schema: Schema,
+    *,
+    seed: int = 0,
+    base: tfd.Distribution | None = None,
+) -> tfd.Distribution:
     """Returns the untrained distribution of rows of the given schema.
 
     Args:
         flow: One of `parser.FLOWS`.
         schema: What a row of the data holds.
         seed: Seed of the initial weights.
+        base: Distribution over the flow's base; None for the architecture's own.
     """
     size = len(schema.columns)
     context_size = len(schema.context_columns) or None
@@ -31,6 +38,7 @@ def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distr
             num_values=schema.levels,
             num_levels=num_halvings(shape),
             context_size=context_size,
+            base=base,
             seed=seed,
         )
     kind, transform = flow.split("-")
@@ -39,7 +47,7 @@ def build_distribution(flow: str, schema: Schema, *, seed: int = 0) -> tfd.Distr
         "coupling": architectures.coupling_flow,
     }[kind]
     distribution = build(
-        size, transform=transform, context_size=context_size, seed=seed
+        size, transform=transform, context_size=context_size, base=base, seed=seed
     )
     if schema.levels is not None:
         return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)

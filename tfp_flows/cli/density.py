@@ -6,9 +6,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.data import Table
 from tfp_flows.models import FlowModel
 
-__all__ = ["event_rows", "log_density_function", "rows_at_a_time"]
+__all__ = [
+    "event_arrays",
+    "event_rows",
+    "log_density_function",
+    "rows_at_a_time",
+]
 
 _NUMBERS_AT_A_TIME = 400_000
 
@@ -30,6 +36,15 @@ def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
     shape = [len(values), *distribution.event_shape.as_list()]
     with np.errstate(over="ignore"):
         return values.astype(distribution.dtype.as_numpy_dtype).reshape(shape)
+
+
+def event_arrays(
+    model: FlowModel, table: Table
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns a table's rows as `event_rows`, and its context in the same dtype."""
+    x = event_rows(model, table.values)
+    context = table.context
+    return x, None if context is None else context.astype(x.dtype)
 
 
 def log_density_function(

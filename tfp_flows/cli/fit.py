@@ -119,6 +119,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     _check_parts(table, split)
     flow = _choose_flow(options.flow, table)
+    _check_base(options.base, flow)
     integers = description.integers if options.integers == "dequantize" else ()
     record = RunRecord(
         version=tfp_flows.__version__,
@@ -168,6 +169,14 @@ def _choose_flow(name: str | None, table: data.Table) -> str:
             f"{shape[0]} x {shape[1]}: crop or pad them, or add --flow coupling-spline"
         )
     return name or "glow"
+
+
+def _check_base(base: str | None, flow: str) -> None:
+    if flow == "glow" and base not in (None, "gaussian"):
+        raise RunError(
+            f"--base {base}: expected a table, and images have --base gaussian: add "
+            "--flow coupling-spline to model their pixels as columns"
+        )
 
 
 def _train_and_report(task: Task) -> "Progress":

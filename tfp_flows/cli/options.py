@@ -17,6 +17,7 @@ class FitOptions:
     data: str
     out: str
     flow: str | None
+    base: str | None
     epochs: int
     patience: int
     batch_size: int | None

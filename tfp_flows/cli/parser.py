@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import tfp_flows
 
-__all__ = ["FLOWS", "build_parser"]
+__all__ = ["BASES", "FLOWS", "build_parser"]
 
 FLOWS = (
     "autoregressive-affine",
@@ -16,6 +16,8 @@ FLOWS = (
     "coupling-spline",
     "glow",
 )
+
+BASES = ("auto", "copula", "gaussian", "mixture", "student-t")
 
 _DATA_HELP = (
     "a .csv, .parquet, .npy or .npz file, or the name of a built-in set "
@@ -70,6 +72,15 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         choices=FLOWS,
         metavar="NAME",
         help=f"one of {', '.join(FLOWS)} (coupling-spline; for images glow)",
+    )
+    group.add_argument(
+        "--base",
+        choices=BASES,
+        metavar="NAME",
+        help="mixture: Gaussians, chosen on held-out rows; gaussian: one; student-t: "
+        "heavy tails, an index a column; auto: student-t where a column's tails are "
+        "heavy, else normal, or a mixture if none is; copula: as auto, joined by a "
+        "fitted copula (mixture; for images gaussian)",
     )
     number, positive = _integer(1), _real(lambda x: x > 0, "a positive number")
     group.add_argument(

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.cli.base import fitted_base
 from tfp_flows.cli.batches import training_batches
 from tfp_flows.cli.build import build_distribution
 from tfp_flows.cli.checkpoint import Checkpoint, Progress
 from tfp_flows.cli.damage import reading
-from tfp_flows.cli.density import event_rows, rows_at_a_time
+from tfp_flows.cli.density import event_arrays, rows_at_a_time
 from tfp_flows.cli.fit import Task
-from tfp_flows.data import Table
 from tfp_flows.models import FlowModel
 
 __all__ = ["train"]
@@ -48,7 +48,10 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
 
 def _new_model(task: Task) -> FlowModel:
     options = task.options
-    distribution = build_distribution(task.flow, task.schema, seed=options.seed)
+    base = fitted_base(task)
+    distribution = build_distribution(
+        task.flow, task.schema, seed=options.seed, base=base
+    )
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
     steps = len(task.split.train) // task.batch_size
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -57,28 +60,22 @@ def _new_model(task: Task) -> FlowModel:
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=_CLIP_NORM)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
-    x, context = _arrays(model, task.part("train"))
+    x, context = event_arrays(model, task.part("train"))
     order = np.random.default_rng(options.seed).permutation(len(x))
     model.adapt(x[order], None if context is None else context[order])
     return model
-
-
-def _arrays(model: FlowModel, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
-    x = event_rows(model, table.values)
-    context = table.context
-    return x, None if context is None else context.astype(x.dtype)
 
 
 def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
     options = task.options
     first = checkpoint.progress.epoch
     batches, steps = training_batches(
-        *_arrays(model, task.part("train")),
+        *event_arrays(model, task.part("train")),
         batch_size=task.batch_size,
         seed=options.seed,
         first_epoch=first,
     )
-    x, context = _arrays(model, task.part("validation"))
+    x, context = event_arrays(model, task.part("validation"))
     rows = (x,) if context is None else ((x, context),)
     validation = tf.data.Dataset.from_tensor_slices(rows)
     verbose = 1 if sys.stdout.isatty() else 2

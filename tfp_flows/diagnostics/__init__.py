@@ -14,6 +14,7 @@ from tfp_flows.diagnostics.calibration import (
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
 from tfp_flows.diagnostics.report import ReportData, write_report
+from tfp_flows.diagnostics.tails import Exceedances, exceedances, tail_quantiles
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
     fit_gaussian,
@@ -22,6 +23,7 @@ from tfp_flows.diagnostics.yardsticks import (
 )
 
 __all__ = [
+    "Exceedances",
     "ReportData",
     "Result",
     "Uniformity",
@@ -29,11 +31,13 @@ __all__ = [
     "column_ranks",
     "compare_scores",
     "conditional_ranks",
+    "exceedances",
     "fit_gaussian",
     "fit_mixture",
     "mean_and_standard_error",
     "p_values",
     "rank_band",
+    "tail_quantiles",
     "uniformity",
     "write_report",
 ]

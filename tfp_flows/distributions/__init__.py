@@ -1,6 +1,41 @@
 """Distributions that flows are built with."""
 
+from tfp_flows.distributions.clayton_copula import ClaytonCopula
+from tfp_flows.distributions.copula_distribution import CopulaDistribution
+from tfp_flows.distributions.correlation import correlation_factor
 from tfp_flows.distributions.dequantized import Dequantized
+from tfp_flows.distributions.elliptical_copulas import (
+    GaussianCopula,
+    StudentTCopula,
+)
+from tfp_flows.distributions.fit_copula import fit_copula
+from tfp_flows.distributions.fit_marginals import choose_marginals, fit_marginals
+from tfp_flows.distributions.frank_copula import FrankCopula
 from tfp_flows.distributions.gaussian_mixture import GaussianMixture
+from tfp_flows.distributions.generalized_pareto_tails import GeneralizedParetoTails
+from tfp_flows.distributions.gumbel_copula import GumbelCopula
+from tfp_flows.distributions.independence_copula import IndependenceCopula
+from tfp_flows.distributions.joe_copula import JoeCopula
+from tfp_flows.distributions.tail_index import fit_student_t, hill
+from tfp_flows.distributions.with_quantile import WithQuantile
 
-__all__ = ["Dequantized", "GaussianMixture"]
+__all__ = [
+    "ClaytonCopula",
+    "CopulaDistribution",
+    "Dequantized",
+    "FrankCopula",
+    "GaussianCopula",
+    "GaussianMixture",
+    "GeneralizedParetoTails",
+    "GumbelCopula",
+    "IndependenceCopula",
+    "JoeCopula",
+    "StudentTCopula",
+    "WithQuantile",
+    "choose_marginals",
+    "correlation_factor",
+    "fit_copula",
+    "fit_marginals",
+    "fit_student_t",
+    "hill",
+]
