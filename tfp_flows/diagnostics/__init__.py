@@ -13,6 +13,7 @@ from tfp_flows.diagnostics.calibration import (
     uniformity,
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
+from tfp_flows.diagnostics.linear_optimum import LinearOptimum, linear_flow_optimum
 from tfp_flows.diagnostics.report import ReportData, write_report
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
@@ -22,6 +23,7 @@ from tfp_flows.diagnostics.yardsticks import (
 )
 
 __all__ = [
+    "LinearOptimum",
     "ReportData",
     "Result",
     "Uniformity",
@@ -31,6 +33,7 @@ __all__ = [
     "conditional_ranks",
     "fit_gaussian",
     "fit_mixture",
+    "linear_flow_optimum",
     "mean_and_standard_error",
     "p_values",
     "rank_band",
