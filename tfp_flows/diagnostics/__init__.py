@@ -1,8 +1,12 @@
 """Judging a fitted density: yardsticks, calibration, pictures and a report.
 
 Works on numpy arrays. `tfp_flows.diagnostics.plots` needs matplotlib and is loaded
-when a report is written or by its own import.
+when a report is written or by its own import; what watches a flow in training
+(`VolumeMonitor`, `measure_volume`) needs TensorFlow and is loaded on first access.
 """
+
+import importlib
+from typing import Any
 
 from tfp_flows.diagnostics.calibration import (
     Uniformity,
@@ -15,6 +19,7 @@ from tfp_flows.diagnostics.calibration import (
 from tfp_flows.diagnostics.comparison import Result, compare_scores
 from tfp_flows.diagnostics.linear_optimum import LinearOptimum, linear_flow_optimum
 from tfp_flows.diagnostics.report import ReportData, write_report
+from tfp_flows.diagnostics.volume import LayerVolume, VolumeLimits, VolumeReport
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
     fit_gaussian,
@@ -23,10 +28,14 @@ from tfp_flows.diagnostics.yardsticks import (
 )
 
 __all__ = [
+    "LayerVolume",
     "LinearOptimum",
     "ReportData",
     "Result",
     "Uniformity",
+    "VolumeLimits",
+    "VolumeMonitor",
+    "VolumeReport",
     "Yardstick",
     "column_ranks",
     "compare_scores",
@@ -35,8 +44,18 @@ __all__ = [
     "fit_mixture",
     "linear_flow_optimum",
     "mean_and_standard_error",
+    "measure_volume",
     "p_values",
     "rank_band",
     "uniformity",
     "write_report",
 ]
+
+_LAZY = {"VolumeMonitor": "volume_monitor", "measure_volume": "volume_probe"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
+    return getattr(module, name)
