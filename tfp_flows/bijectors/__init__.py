@@ -18,6 +18,7 @@ from tfp_flows.bijectors.multiscale import MultiScale
 from tfp_flows.bijectors.permutation import Permutation
 from tfp_flows.bijectors.self_normalizing_conv2d import SelfNormalizingConv2D
 from tfp_flows.bijectors.self_normalizing_dense import SelfNormalizingDense
+from tfp_flows.bijectors.soft_log_tails import SoftLogTails
 from tfp_flows.bijectors.squeeze import Squeeze
 from tfp_flows.bijectors.standardize import Standardize
 from tfp_flows.bijectors.structure import nested_arguments
@@ -38,6 +39,7 @@ __all__ = [
     "SelfNormalizingConv2D",
     "SelfNormalizingDense",
     "SmoothLeakyReLU",
+    "SoftLogTails",
     "Squeeze",
     "Standardize",
     "TrainableBijector",
