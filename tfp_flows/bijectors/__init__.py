@@ -24,6 +24,7 @@ from tfp_flows.bijectors.standardize import Standardize
 from tfp_flows.bijectors.structure import nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.bijectors.whiten import Whiten
+from tfp_flows.bijectors.whitening import whitening_init
 
 __all__ = [
     "ActNorm",
@@ -51,4 +52,5 @@ __all__ = [
     "layer_inputs",
     "learned_inverses",
     "nested_arguments",
+    "whitening_init",
 ]
