@@ -113,7 +113,9 @@ class VolumeMonitor(keras.callbacks.Callback):
     ) -> None:
         """Measures where it is due, and adds the numbers to `logs`."""
         step = self._step
-        if step >= self._due and self._has_time:
+        # A callback that returned to earlier weights has turned the counter back.
+        is_due = step >= self._due or step < self._due - self.every
+        if is_due and self._has_time:
             self._due = step + self.every
             self._measure()
         if logs is not None:
