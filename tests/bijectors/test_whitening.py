@@ -71,6 +71,33 @@ def test_images_start_at_the_optimum_of_pointwise_convolutions(rng):
     assert start(density, x) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("gradient", ["self_normalizing", "relative", "exact"])
+def test_self_normalizing_dense_layers_start_at_the_affine_optimum(rng, gradient):
+    x = correlated(rng)
+    layer = bijectors.SelfNormalizingDense(
+        4, initial="rotation", seed=1, gradient=gradient, **F64
+    )
+    expected = linear_flow_optimum(x).log_likelihood
+    assert start(flow(layer, event_size=4), x) == pytest.approx(expected, abs=1e-9)
+    if gradient != "exact":
+        product = layer.kernel @ layer.inverse_kernel
+        np.testing.assert_allclose(product, np.eye(4), atol=1e-9)
+
+
+@pytest.mark.parametrize("padding", ["zero", "circular"])
+def test_self_normalizing_convolutions_start_at_the_pointwise_optimum(rng, padding):
+    mixing = rng.normal(size=(2, 2))
+    x = (rng.normal(size=(50, 16, 2)) @ mixing + 1.0).reshape(50, 4, 4, 2)
+    layer = bijectors.SelfNormalizingConv2D((4, 4, 2), padding=padding, **F64)
+    base = tfd.Independent(tfd.Normal(np.zeros((4, 4, 2)), np.ones((4, 4, 2))), 3)
+    density = tfd.TransformedDistribution(base, tfb.Invert(tfb.Chain([layer])))
+    expected = linear_flow_optimum(x, "conv1x1", event_ndims=3).log_likelihood
+    assert start(density, x) == pytest.approx(expected, abs=1e-9)
+    y = tf.random.stateless_normal([3, 4, 4, 2], [0, 1], dtype="float64")
+    learned = layer.multiply(layer.multiply(y, layer.kernel), layer.inverse_kernel)
+    np.testing.assert_allclose(learned, y, atol=1e-9)
+
+
 def test_the_closest_maximiser_is_chosen(rng):
     x = correlated(rng)
     second = x.T @ x / len(x)

@@ -130,6 +130,34 @@ def test_levels_of_an_image_flow_are_walked_with_their_own_event_ranks():
     assert found.imbalance == pytest.approx(np.abs(trained).max())
 
 
+@pytest.mark.parametrize("exact_size", [32, 0])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gradient": "relative"},
+        {"gradient": "exact"},
+        {"density": "mixture"},
+        {"inverse": "refined"},
+    ],
+    ids=str,
+)
+def test_layers_with_a_prescribed_gradient_are_measured_as_they_map(
+    exact_size, options
+):
+    matrix = np.array([[2.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.1, 0.0, 0.7]])
+    layer = bijectors.SelfNormalizingDense(
+        3, initial=matrix, dtype="float64", **options
+    )
+    found = measure_volume(flow(layer), rows(), exact_size=exact_size, iterations=90)
+    values = np.linalg.svd(matrix, compute_uv=False)
+    tolerance = 1e-3 if options.get("inverse") == "refined" else 1e-6
+    assert found.largest == pytest.approx(values.max(), rel=tolerance)
+    assert found.smallest == pytest.approx(values.min(), rel=tolerance)
+    log_det = np.log(np.abs(np.linalg.det(matrix))) / 3
+    assert found.profile == pytest.approx([log_det])
+
+
 def test_a_wrong_inverse_shows_in_the_round_trip():
     class Careless(tfb.Bijector):
         def __init__(self):

@@ -14,7 +14,7 @@ from tensorflow_probability import bijectors as tfb
 from tfp_flows.bijectors.statistics import checked_rows
 from tfp_flows.bijectors.structure import walk
 
-__all__ = ["closest_whitening", "whitening_init"]
+__all__ = ["affine_whitening", "closest_whitening", "whitening_init"]
 
 
 def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
@@ -22,10 +22,10 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
 
     Walks through `tfb.Chain`, `tfb.Invert` and `MultiScale` from the data side, so
     that each part sees what the parts before it, already set, make of x. A part with a
-    method ``whiten(x)`` is set by it (`Linear` as dense layer or 1 × 1 convolution: of
-    all maximisers the one closest to its present matrix, so that a rotation stays
-    one); a part with ``initialize(x)`` by that (`ActNorm`, `Whiten`, `Standardize`).
-    Others stay as they are. Couplings start as the identity, so a flow whose linear
+    method ``whiten(x)`` is set by it (`Linear`, `SelfNormalizingDense` and, as 1 × 1
+    convolution, `SelfNormalizingConv2D`: of all maximisers the one closest to the
+    present matrix, so that a rotation stays one); a part with ``initialize(x)`` by
+    that (`ActNorm`, `Whiten`, `Standardize`). Others stay as they are. Couplings start as the identity, so a flow whose linear
     parts include a bias then has the likelihood `linear_flow_optimum` gives.
 
     Not on a gradient tape; a later `FlowModel.fit` sets none of these parts again.
@@ -97,3 +97,22 @@ def closest_whitening(x: Any, present: np.ndarray, name: str) -> np.ndarray:
     root = np.sqrt(values)
     left, _, right = np.linalg.svd(present @ (directions * root) @ directions.T)
     return left @ right @ (directions / root) @ directions.T
+
+
+def affine_whitening(
+    x: Any, present: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns W and b = −W μ with W C Wᵀ = I for the covariance C about the mean μ.
+
+    Args:
+        x: [N..., D]; leading axes are merged.
+        present: [D, D]; W is the one closest to it.
+        name: who asks, for the message.
+
+    Raises:
+        ValueError: as `closest_whitening`.
+    """
+    rows = checked_rows(x, len(present), name)
+    mean = rows.mean(axis=0)
+    matrix = closest_whitening(rows - mean, present, name)
+    return matrix, -matrix @ mean
