@@ -25,8 +25,9 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
     method ``whiten(x)`` is set by it (`Linear`, `SelfNormalizingDense` and, as 1 × 1
     convolution, `SelfNormalizingConv2D`: of all maximisers the one closest to the
     present matrix, so that a rotation stays one); a part with ``initialize(x)`` by
-    that (`ActNorm`, `Whiten`, `Standardize`). Others stay as they are. Couplings start as the identity, so a flow whose linear
-    parts include a bias then has the likelihood `linear_flow_optimum` gives.
+    that (`ActNorm`, `Whiten`, `Standardize`). Others stay as they are. Couplings start
+    as the identity, so a flow whose linear parts include a bias then has the
+    likelihood that `linear_flow_optimum` gives.
 
     Not on a gradient tape; a later `FlowModel.fit` sets none of these parts again.
 
