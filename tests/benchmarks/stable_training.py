@@ -31,7 +31,7 @@ SCALES = {
     "exp": bounded_log_scale("exp"),
     "tanh 0.5": bounded_log_scale("tanh", 0.5),
 }
-RATES = (1e-3, 1e-2)
+RATES = (3e-4, 3e-3)
 
 
 def images():

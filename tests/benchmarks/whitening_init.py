@@ -1,4 +1,4 @@
-"""Steps to a given likelihood with and without `whitening_init`, on three data sets.
+"""Steps to a given likelihood with and without `whitening_init`, on public data sets.
 
     python -m tests.benchmarks.whitening_init [--steps 2000] [--seeds 2]
 
@@ -85,7 +85,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--sets", nargs="+", default=["magic", "texture", "digits"])
+    parser.add_argument(
+        "--sets", nargs="+", default=["magic", "texture", "digits", "patches"]
+    )
     options = parser.parse_args()
     print(
         f"{'set':10}{'columns':>8}{'floor':>9}{'goal':>9}  {'start':12}"
