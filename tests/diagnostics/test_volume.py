@@ -200,6 +200,15 @@ def test_flags_of_chains_that_expand_contract_and_break(factor, flags):
     assert raised_flags(found, VolumeLimits(), is_warm=True) == flags
 
 
+@pytest.mark.parametrize("exact_size", [32, 0])
+@pytest.mark.parametrize("factor", [0.0, np.inf, np.nan, 1e-30])
+def test_broken_weights_are_reported_and_not_raised(factor, exact_size):
+    density = expanding(factor, layers=3)
+    found = measure_volume(density, rows().astype("f"), exact_size=exact_size)
+    flags = raised_flags(found, VolumeLimits(), is_warm=True)
+    assert "not_finite" in flags or "contraction" in flags
+
+
 def test_floor_counts_only_after_warm_up():
     found = measure_volume(expanding(1.0), 5 * rows().astype("f"))
     limits = VolumeLimits(floor=1.0)

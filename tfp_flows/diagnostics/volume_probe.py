@@ -129,12 +129,14 @@ class VolumeProbe:
         if iterations is None:
             iterations = _FIRST_ITERATIONS if self._is_first else 2
         self._is_first = False
-        if self._is_exact:
-            largest, smallest = self._exact_extremes()
-        else:
-            largest, smallest = self._iterated_extremes(iterations)
-        summary = tf.nest.map_structure(np.asarray, self._summarize())
-        return self._report(summary, largest, smallest)
+        # What is not finite is reported as such, with no warning besides.
+        with np.errstate(all="ignore"):
+            if self._is_exact:
+                largest, smallest = self._exact_extremes()
+            else:
+                largest, smallest = self._iterated_extremes(iterations)
+            summary = tf.nest.map_structure(np.asarray, self._summarize())
+            return self._report(summary, largest, smallest)
 
     def _exact_extremes(self) -> tuple[list[float], list[float]]:
         """Largest and smallest singular value of every leaf and the trained part."""
