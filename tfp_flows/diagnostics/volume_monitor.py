@@ -80,7 +80,9 @@ class VolumeMonitor(keras.callbacks.Callback):
         self._rows = x[:max_rows]
         self._context = None if context is None else context[:max_rows]
         self._seed = seed
-        self._spent = self._cost = self._began = 0.0
+        self._spent = self._began = 0.0
+        # Of the latest measurement and the latest picture.
+        self._costs = {"measure": 0.0, "draw": 0.0}
         self._epoch = self._due = self._num_drawn = 0
 
     @property
@@ -101,7 +103,7 @@ class VolumeMonitor(keras.callbacks.Callback):
         self._measure()
         # What the second time costs: compiling is over.
         self._spent, self._began = 0.0, time.perf_counter()
-        self._cost = 0.0
+        self._costs["measure"] = 0.0
         self._due = self._step + self.every
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -115,7 +117,7 @@ class VolumeMonitor(keras.callbacks.Callback):
         step = self._step
         # A callback that returned to earlier weights has turned the counter back.
         is_due = step >= self._due or step < self._due - self.every
-        if is_due and self._has_time:
+        if is_due and self._has_time_to("measure"):
             self._due = step + self.every
             self._measure()
         if logs is not None:
@@ -123,27 +125,30 @@ class VolumeMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the numbers to `logs` and draws the picture."""
-        if self.reports[-1].epoch != self._epoch and self._has_time:
+        if self.reports[-1].epoch != self._epoch and self._has_time_to("measure"):
             self._measure()
         if logs is not None:
             logs.update(self.reports[-1].scalars())
-        if self._has_time:
+        if self._has_time_to("draw"):
             self._draw()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Draws the last picture."""
+        """Measures the end, and draws the last picture."""
+        if self.reports[-1].step != self._step:
+            self._measure()
         self._draw()
 
     @property
     def _step(self) -> int:
         return int(self.model.optimizer.iterations)
 
-    @property
-    def _has_time(self) -> bool:
+    def _has_time_to(self, task: str) -> bool:
         if self.max_share is None:
             return True
+        # Pictures take the first half of the time alone: measurements go on.
+        share = self.max_share * (0.5 if task == "draw" else 1.0)
         elapsed = time.perf_counter() - self._began
-        return self._spent + self._cost <= self.max_share * elapsed
+        return self._spent + self._costs[task] <= share * elapsed
 
     def _measure(self) -> None:
         began = time.perf_counter()
@@ -155,7 +160,7 @@ class VolumeMonitor(keras.callbacks.Callback):
         report = dataclasses.replace(report, flags=flags)
         raised = [flag for flag in flags if flag not in self.flags]
         self.reports.append(report)
-        self._count(began)
+        self._count("measure", began)
         if raised:
             warnings.warn(
                 f"Volume flags raised at step {step}: {', '.join(raised)}. {report}",
@@ -172,8 +177,8 @@ class VolumeMonitor(keras.callbacks.Callback):
 
         write_profile(self.picture, self.reports)
         self._num_drawn = len(self.reports)
-        self._count(began)
+        self._count("draw", began)
 
-    def _count(self, began: float) -> None:
-        self._cost = time.perf_counter() - began
-        self._spent += self._cost
+    def _count(self, task: str, began: float) -> None:
+        self._costs[task] = time.perf_counter() - began
+        self._spent += self._costs[task]
