@@ -114,6 +114,21 @@ def test_bounds_go_over_into_full_and_orthogonal(rng):
         assert value(rows, family, max_scale=0.1) < value(rows, family)
 
 
+@pytest.mark.parametrize("family", ["conv1x1", "circular_conv"])
+def test_convolutions_with_bounds_lie_between_orthogonal_and_free(family, rng):
+    images = rng.normal(size=(60, 3, 4, 2)) @ rng.normal(size=(2, 2)) + 1.0
+    options = {"family": family, "event_ndims": 3}
+    free = value(images, **options)
+    loose = value(images, min_scale=1e-6, max_scale=1e6, **options)
+    assert loose == pytest.approx(free, abs=1e-9)
+    tight = linear_flow_optimum(images, min_scale=1.0, max_scale=1.0, **options)
+    centered = images - tight.shift
+    unit = -0.5 * (24 * LOG_2PI + np.mean(np.sum(centered**2, axis=(1, 2, 3))))
+    assert tight.log_likelihood == pytest.approx(unit, abs=1e-9)
+    between = value(images, min_scale=0.9, max_scale=1.1, **options)
+    assert unit < between < free
+
+
 def test_invariances(rng):
     rows = rng.normal(size=(80, 4)) @ rng.normal(size=(4, 4))
     matrix = rng.normal(size=(4, 4))
