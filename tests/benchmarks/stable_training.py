@@ -1,6 +1,6 @@
 """Balanced start and bounded scales: which deep flows survive training.
 
-    python -m tests.benchmarks.stable_training [--steps 150] [--seeds 3]
+    python -m tests.benchmarks.stable_training [--steps 120] [--seeds 3]
 
 MNIST-5k (28 × 28, dequantized, /256), 4000 train and 500 held-out rows. Squeezed twice
 to 7 × 7 × 16, a 1 × 1 convolution with bias, then 32 affine couplings of the 784
@@ -110,7 +110,7 @@ def run(model, initial, start, rate, steps, parts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     parts = images()
