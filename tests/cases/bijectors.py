@@ -4,7 +4,7 @@ import tensorflow_probability as tfp
 
 from tests.cases.case import Case
 from tfp_flows import bijectors
-from tfp_flows.ops import Affine, RationalQuadratic
+from tfp_flows.ops import Affine, RationalQuadratic, bounded_log_scale
 
 tfb = tfp.bijectors
 
@@ -48,6 +48,15 @@ CASES = [
         (4,),
         spread=3.0,
     ),
+    Case(
+        "Coupling[zero-sum]",
+        lambda: bijectors.Coupling(
+            5,
+            transform=Affine(log_scale=bounded_log_scale("arctan", 1, zero_sum=True)),
+            **SMALL,
+        ),
+        (5,),
+    ),
     Case("Coupling[D = 1]", lambda: bijectors.Coupling(1, **SMALL), (1,)),
     Case(
         "Coupling[D = 1, context]",
@@ -90,6 +99,12 @@ CASES = [
         "MaskedAutoregressive[D = 1]",
         lambda: bijectors.MaskedAutoregressive(1, transform=Affine(), **SMALL),
         (1,),
+    ),
+    Case(
+        "MaskedAutoregressive[asymmetric]",
+        lambda: bijectors.MaskedAutoregressive(
+            3, transform=Affine(log_scale=bounded_log_scale("asymmetric")), **SMALL
+        ),
     ),
     Case("MonotoneSpline", lambda: bijectors.MonotoneSpline(3, **F64), spread=3.0),
     Case(
@@ -163,6 +178,7 @@ CASES = [
         exempt=NO_LU_IN_XLA,
     ),
     Case("SmoothLeakyReLU", lambda: bijectors.SmoothLeakyReLU(**F64), spread=5.0),
+    Case("SoftLogTails", lambda: bijectors.SoftLogTails(1.5, **F64), spread=3.0),
     Case("Squeeze", lambda: bijectors.Squeeze((4, 4, 2), **F64), (4, 4, 2)),
     Case(
         "Standardize",

@@ -164,3 +164,12 @@ def test_shapes_that_do_not_fit_are_refused(name, value):
     fields = {field: getattr(data, field) for field in data.__dataclass_fields__}
     with pytest.raises(ValueError, match=f"Expected {name} of shape"):
         ReportData(**{**fields, name: value})
+
+
+def test_floor_of_linear_flows_is_a_level_of_the_learning_curve():
+    from tfp_flows.diagnostics.chapters import chapters
+    from tfp_flows.diagnostics.theme import LIGHT
+
+    data = report_data(["a", "b"], floor=2.25)
+    axis = next(chapters(data, data.results)).plot(LIGHT)
+    assert any("linear flows 2.25" in text.get_text() for text in axis.texts)

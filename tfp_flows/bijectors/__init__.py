@@ -23,11 +23,13 @@ from tfp_flows.bijectors.multiscale import MultiScale
 from tfp_flows.bijectors.permutation import Permutation
 from tfp_flows.bijectors.self_normalizing_conv2d import SelfNormalizingConv2D
 from tfp_flows.bijectors.self_normalizing_dense import SelfNormalizingDense
+from tfp_flows.bijectors.soft_log_tails import SoftLogTails
 from tfp_flows.bijectors.squeeze import Squeeze
 from tfp_flows.bijectors.standardize import Standardize
 from tfp_flows.bijectors.structure import nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.bijectors.whiten import Whiten
+from tfp_flows.bijectors.whitening import whitening_init
 
 __all__ = [
     "ActNorm",
@@ -45,6 +47,7 @@ __all__ = [
     "SelfNormalizingConv2D",
     "SelfNormalizingDense",
     "SmoothLeakyReLU",
+    "SoftLogTails",
     "Squeeze",
     "Standardize",
     "TrainableBijector",
@@ -57,4 +60,5 @@ __all__ = [
     "layer_inputs",
     "learned_inverses",
     "nested_arguments",
+    "whitening_init",
 ]

@@ -56,6 +56,11 @@ class MaskedAutoregressive(TrainableBijector):
     ) -> None:
         if event_size < 1:
             raise ValueError(f"event_size must be at least 1, received {event_size}.")
+        if getattr(transform, "mixes_features", False):
+            raise ValueError(
+                "A zero-sum log-scale makes every feature depend on all others, which "
+                "no autoregressive map is. Use it in a Coupling, or zero_sum=False."
+            )
         parameters = {
             "event_size": event_size,
             "transform": transform,

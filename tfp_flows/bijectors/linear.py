@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows.bijectors.trainable import TrainableBijector
+from tfp_flows.bijectors.whitening import closest_whitening
 
 __all__ = ["Linear"]
 
@@ -80,6 +81,24 @@ class Linear(TrainableBijector):
         """W, [D, D]."""
         lower, upper = self._triangles()
         return tf.gather(lower @ upper, self.permutation)
+
+    def whiten(self, x: Any) -> None:
+        """Sets W so that y has the identity as its auto-correlation on x: [N..., D].
+
+        Of all such W, the maximisers of the likelihood, the one closest to the present
+        matrix.
+
+        Raises:
+            ValueError: as `closest_whitening`.
+        """
+        present = np.asarray(self.matrix, "float64")
+        order, lower, upper = _lu(closest_whitening(x, present, self.name))
+        diagonal = np.diag(upper)
+        self.permutation.assign(order)
+        self.signs.assign(np.sign(diagonal))
+        self.log_diagonal.assign(np.log(np.abs(diagonal)))
+        self.lower.assign(np.tril(lower, -1))
+        self.upper.assign(np.triu(upper, 1))
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         y = tf.linalg.matmul(_rows(x), self.matrix, transpose_b=True)

@@ -1,6 +1,6 @@
 """Multi-scale flow: a part of the event leaves after each level."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -112,6 +112,27 @@ class MultiScale(TrainableBijector):
             inputs.append(x)
         return inputs
 
+    def through_levels(
+        self,
+        x: tf.Tensor,
+        apply: Callable[[tfb.Bijector, tf.Tensor, dict[str, Any]], tf.Tensor],
+        context: dict[str, Any],
+    ) -> tf.Tensor:
+        """Returns z, with apply(level, h, arguments) in place of each level's map.
+
+        Args:
+            x: [batch..., H, W, C].
+            apply: computes the image of h under a level.
+            context: arguments by level's name.
+        """
+        left = []
+        for index, level in enumerate(self.levels):
+            y = apply(level, x, context.get(level.name, {}))
+            if index < len(self.levels) - 1:
+                x, y = tf.split(y, _halves(y.shape[-1]), axis=-1)
+            left.append(_flatten(y))
+        return tf.concat(left, axis=-1)
+
     def _forward_event_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return tf.TensorShape([self.event_size])
 
@@ -127,15 +148,15 @@ class MultiScale(TrainableBijector):
     def _forward_and_log_det(
         self, x: tf.Tensor, **context: Any
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        parts, log_det = [], tf.zeros([], x.dtype)
-        for index, level in enumerate(self.levels):
-            arguments = context.get(level.name, {})
-            y = level.forward(x, **arguments)
-            log_det += level.forward_log_det_jacobian(x, 3, **arguments)
-            if index < len(self.levels) - 1:
-                x, y = tf.split(y, _halves(y.shape[-1]), axis=-1)
-            parts.append(_flatten(y))
-        return tf.concat(parts, axis=-1), log_det
+        log_dets = []
+
+        def apply(level: tfb.Bijector, h: tf.Tensor, arguments: Any) -> tf.Tensor:
+            y = level.forward(h, **arguments)
+            log_dets.append(level.forward_log_det_jacobian(h, 3, **arguments))
+            return y
+
+        # A sum of tensors, since a constant log-det may come without batch axes.
+        return self.through_levels(x, apply, context), sum(log_dets)
 
     def _inverse_and_log_det(
         self, y: tf.Tensor, **context: Any

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfp_flows import ops
 from tfp_flows.bijectors.learned_inverse import check_options, solve_by
 from tfp_flows.bijectors.trainable import TrainableBijector
+from tfp_flows.bijectors.whitening import affine_whitening
 
 __all__ = ["SelfNormalizingConv2D"]
 
@@ -119,6 +120,29 @@ class SelfNormalizingConv2D(TrainableBijector):
             validate_args=validate_args,
             name=name,
         )
+
+    def whiten(self, x: Any) -> None:
+        """Makes w the 1 × 1 convolution, and b, that give y white channels on x.
+
+        The taps but the central one become zero: with zero padding no others have a
+        closed-form optimum. r is its inverse.
+
+        Args:
+            x: [N, H, W, C].
+
+        Raises:
+            ValueError: as `closest_whitening`.
+        """
+        kernel = np.zeros(self.kernel.shape)
+        rows, columns = (size // 2 for size in kernel.shape[:2])
+        present = tf.transpose(self.kernel[rows, columns]).numpy().astype("float64")
+        matrix, bias = affine_whitening(x, present, self.name)
+        kernel[rows, columns] = matrix.T
+        self.kernel.assign(kernel)
+        self.bias.assign(bias)
+        if self.gradient != "exact":
+            kernel[rows, columns] = np.linalg.inv(matrix).T
+            self.inverse_kernel.assign(kernel)
 
     def multiply(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """The convolution with a kernel, [N, H, W, C] → [N, H, W, C]."""

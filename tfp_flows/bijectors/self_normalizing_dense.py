@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfp_flows import ops
 from tfp_flows.bijectors.learned_inverse import check_options, solve_by
 from tfp_flows.bijectors.trainable import TrainableBijector
+from tfp_flows.bijectors.whitening import affine_whitening
 
 __all__ = ["SelfNormalizingDense"]
 
@@ -111,6 +112,22 @@ class SelfNormalizingDense(TrainableBijector):
     def inverse_kernel(self) -> tf.Tensor:
         """R ≈ W⁻¹, [D, D]."""
         return tf.transpose(self.inverse_transposed)
+
+    def whiten(self, x: Any) -> None:
+        """Sets W and b so that y has zero mean and unit covariance on x: [N..., D].
+
+        Of all such W, the maximisers of the likelihood, the one closest to the present
+        matrix; R = W⁻¹.
+
+        Raises:
+            ValueError: as `closest_whitening`.
+        """
+        present = np.asarray(tf.convert_to_tensor(self.kernel), "float64")
+        matrix, bias = affine_whitening(x, present, self.name)
+        self.kernel.assign(matrix)
+        self.bias.assign(bias)
+        if self.gradient != "exact":
+            self.inverse_transposed.assign(np.linalg.inv(matrix).T)
 
     def multiply(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """The linear map of a matrix, [N, D] → [N, D]."""

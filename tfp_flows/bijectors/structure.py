@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-__all__ = ["inverted", "leaves", "nested_arguments", "parts"]
+__all__ = ["Visit", "inverted", "leaves", "nested_arguments", "parts", "walk"]
+
+Visit = Callable[[tfb.Bijector, tf.Tensor, bool, dict[str, Any]], tf.Tensor]
+"""visit(leaf, x, inverse, arguments) → its image; `inverse` says which map is meant."""
 
 
 # `tfb.Invert(b)` and `tfb.Chain([...])` return an object of their private first base
@@ -73,3 +77,40 @@ def nested_arguments(
         if arguments:
             nested[part.name] = arguments
     return nested
+
+
+def walk(
+    bijector: tfb.Bijector,
+    x: tf.Tensor,
+    visit: Visit,
+    arguments: dict[str, Any],
+    *,
+    inverse: bool = False,
+) -> tf.Tensor:
+    """Carries x through the leaves of a composed bijector, one visit each.
+
+    Enters `tfb.Chain`, `tfb.Invert` and the forward map of `MultiScale`.
+
+    Args:
+        bijector: what to walk through.
+        x: its input, or the input of its inverse.
+        visit: computes the image of each leaf, and may change the leaf before.
+        arguments: nested as from `context_arguments`.
+        inverse: walk through the inverse map.
+
+    Returns:
+        The image of x.
+    """
+    if (inner := inverted(bijector)) is not None:
+        return walk(inner, x, visit, arguments, inverse=not inverse)
+    if isinstance(bijector, _CHAIN):
+        for part in bijector.bijectors if inverse else parts(bijector):
+            x = walk(part, x, visit, arguments.get(part.name, {}), inverse=inverse)
+        return x
+    if hasattr(bijector, "through_levels") and not inverse:
+        return bijector.through_levels(
+            x,
+            lambda level, h, nested: walk(level, h, visit, nested),
+            arguments,
+        )
+    return visit(bijector, x, inverse, arguments)

@@ -15,7 +15,7 @@ from tfp_flows.diagnostics import (
     fit_mixture,
 )
 
-__all__ = ["Yardsticks", "compare", "format_table"]
+__all__ = ["Yardsticks", "compare", "format_table", "joined_rows"]
 
 
 def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
@@ -66,7 +66,7 @@ class Yardsticks:
             "context_size": len(train.context_columns),
             "same_units": train.image_shape is not None,
         }
-        rows = _rows(train, step), _rows(validation, step)
+        rows = joined_rows(train, step), joined_rows(validation, step)
         return cls(
             fit_gaussian(*rows, **options),
             fit_mixture(*rows, seed=seed, **options),
@@ -75,7 +75,7 @@ class Yardsticks:
 
     def log_densities(self, table: Table) -> dict[str, np.ndarray]:
         """Returns the `[N]` log-densities of a table's rows under both."""
-        rows = _rows(table, self.step)
+        rows = joined_rows(table, self.step)
         named = {
             "Gaussian": self.gaussian,
             f"mixture of {self.mixture.components}": self.mixture,
@@ -110,7 +110,7 @@ class Yardsticks:
         return cls(built["gaussian"], built["mixture"], arrays["step"])
 
 
-def _rows(table: Table, step: np.ndarray) -> np.ndarray:
+def joined_rows(table: Table, step: np.ndarray) -> np.ndarray:
     """Returns `[N, D + C]` dequantized values and context."""
     noise = np.random.default_rng(0).uniform(size=table.values.shape)
     values = table.values + step * noise

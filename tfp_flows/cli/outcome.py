@@ -15,6 +15,7 @@ from tfp_flows.cli.comparison import Yardsticks, compare, format_table
 from tfp_flows.cli.density import log_density_function
 from tfp_flows.cli.fit import Task
 from tfp_flows.cli.fitted import HELD_OUT, MODEL, YARDSTICKS
+from tfp_flows.cli.floor import Floor, linear_floor
 from tfp_flows.cli.presentation import write_pages
 from tfp_flows.data import Table
 from tfp_flows.diagnostics import Result
@@ -47,9 +48,11 @@ def write_outcome(task: Task, model: FlowModel, progress: Progress) -> None:
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
     densities = {f"{task.flow} flow": density, **yardsticks.log_densities(test)}
     results = compare(densities, test.schema)
-    _write_metrics(task, progress, results)
-    write_pages(task, model, progress, results, density)
+    floor = linear_floor(task.part("train"), test, yardsticks.step)
+    _write_metrics(task, progress, results, floor)
+    write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
+    print(floor.line())
 
 
 def _export(model: FlowModel, folder: pathlib.Path) -> None:
@@ -77,7 +80,9 @@ def _write_held_out(path: pathlib.Path, test: Table, density: np.ndarray) -> Non
     np.savez_compressed(path, log_density=density, **context)
 
 
-def _write_metrics(task: Task, progress: Progress, results: tuple[Result, ...]) -> None:
+def _write_metrics(
+    task: Task, progress: Progress, results: tuple[Result, ...], floor: Floor
+) -> None:
     split = task.split
     content = {
         "flow": task.flow,
@@ -89,5 +94,6 @@ def _write_metrics(task: Task, progress: Progress, results: tuple[Result, ...]) 
             for field in dataclasses.fields(split)
         },
         "held_out": [result._asdict() for result in results],
+        "linear_floor": floor._asdict(),
     }
     write_json(task.folder / "metrics.json", content)

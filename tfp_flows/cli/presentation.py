@@ -27,6 +27,7 @@ def write_pages(
     progress: Progress,
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
+    floor: float | None = None,
 ) -> None:
     """Writes `report.html` and its pictures to the task's folder.
 
@@ -36,6 +37,7 @@ def write_pages(
         progress: The end of training.
         results: Likelihoods of the held-out rows, the model's first.
         log_density: `[N]`, of the held-out rows.
+        floor: Mean log-likelihood of the held-out rows under the best linear flow.
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
     test = task.part("test").take(shown)
@@ -72,6 +74,7 @@ def write_pages(
             "split": f"{options.split}, rows {_counts(task)}",
             "tfp_flows": tfp_flows.__version__,
         },
+        floor=None if floor is None else -floor,
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)

@@ -1,8 +1,12 @@
 """Judging a fitted density: yardsticks, calibration, pictures and a report.
 
 Works on numpy arrays. `tfp_flows.diagnostics.plots` needs matplotlib and is loaded
-when a report is written or by its own import.
+when a report is written or by its own import; what watches a flow in training
+(`VolumeMonitor`, `measure_volume`) needs TensorFlow and is loaded on first access.
 """
+
+import importlib
+from typing import Any
 
 from tfp_flows.diagnostics.calibration import (
     Uniformity,
@@ -13,8 +17,10 @@ from tfp_flows.diagnostics.calibration import (
     uniformity,
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
+from tfp_flows.diagnostics.linear_optimum import LinearOptimum, linear_flow_optimum
 from tfp_flows.diagnostics.report import ReportData, write_report
 from tfp_flows.diagnostics.tails import Exceedances, exceedances, tail_quantiles
+from tfp_flows.diagnostics.volume import LayerVolume, VolumeLimits, VolumeReport
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
     fit_gaussian,
@@ -24,9 +30,14 @@ from tfp_flows.diagnostics.yardsticks import (
 
 __all__ = [
     "Exceedances",
+    "LayerVolume",
+    "LinearOptimum",
     "ReportData",
     "Result",
     "Uniformity",
+    "VolumeLimits",
+    "VolumeMonitor",
+    "VolumeReport",
     "Yardstick",
     "column_ranks",
     "compare_scores",
@@ -34,10 +45,21 @@ __all__ = [
     "exceedances",
     "fit_gaussian",
     "fit_mixture",
+    "linear_flow_optimum",
     "mean_and_standard_error",
+    "measure_volume",
     "p_values",
     "rank_band",
     "tail_quantiles",
     "uniformity",
     "write_report",
 ]
+
+_LAZY = {"VolumeMonitor": "volume_monitor", "measure_volume": "volume_probe"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
+    return getattr(module, name)

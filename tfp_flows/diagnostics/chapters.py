@@ -56,6 +56,8 @@ def chapters(report: ReportData, results: Sequence[Result]) -> Iterator[Chapter]
 
 def _learning_curve(report: ReportData, results: Sequence[Result]) -> Chapter:
     levels = {other.name: -other.nats for other in results[1:]}
+    if report.floor is not None:
+        levels["linear flows"] = report.floor
 
     def plot(theme: Theme) -> Any:
         return plots.learning_curve(

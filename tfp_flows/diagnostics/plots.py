@@ -1,4 +1,4 @@
-"""Pictures of a fitted density; the only module that imports matplotlib.
+"""Pictures of a fitted density; with `volume_plot` what imports matplotlib.
 
 Every function draws on the axis or figure it is given, or on a new one of natural
 size, and returns it. Orange is data, blue is the model, gray is everything else. No

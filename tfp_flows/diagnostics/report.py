@@ -38,6 +38,8 @@ class ReportData:
         image_shape: ``(H, W)`` or ``(H, W, C)`` if rows are images.
         settings: Names and values worth keeping.
         elapsed: Seconds by name of the step.
+        floor: Negative log-likelihood of the held-out rows at the optimum of linear
+            flows, nats a row: a level of the learning curve.
     """
 
     title: str
@@ -58,6 +60,7 @@ class ReportData:
     image_shape: Sequence[int] | None = None
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         rows, width = len(self.held_out), len(self.columns)

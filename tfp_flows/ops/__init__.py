@@ -23,6 +23,7 @@ from tfp_flows.ops.log_abs_det import (
     relative_matvec,
     self_normalizing_log_abs_det,
 )
+from tfp_flows.ops.log_scale import LogScale, bounded_log_scale
 from tfp_flows.ops.mixture_density import mixture_linear
 from tfp_flows.ops.prescribed_gradient import first_order_only, prescribed_gradient
 from tfp_flows.ops.rational_quadratic import RationalQuadratic
@@ -30,8 +31,10 @@ from tfp_flows.ops.rational_quadratic import RationalQuadratic
 __all__ = [
     "Affine",
     "ElementwiseTransform",
+    "LogScale",
     "RationalQuadratic",
     "adjoint_kernel",
+    "bounded_log_scale",
     "conv2d",
     "conv2d_log_abs_det",
     "conv2d_matrix",

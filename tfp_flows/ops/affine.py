@@ -4,6 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from tfp_flows.ops.log_scale import LogScale
+
 __all__ = ["Affine"]
 
 
@@ -18,18 +20,25 @@ class Affine:
     Args:
         max_log_scale: m > 0, the largest |s|. The default, 3, lets one layer scale
             by e³ ≈ 20 in either direction.
+        log_scale: another s(h), from `bounded_log_scale`, in place of this cap.
 
     Reference: Dinh et al. (2017), "Density estimation using Real NVP",
     arXiv:1605.08803, eq. 7 and 8 (there without the cap's slope of one).
     """
 
     max_log_scale: float = 3.0
+    log_scale: LogScale | None = None
 
     def __post_init__(self) -> None:
         if not self.max_log_scale > 0:
             raise ValueError(
                 f"max_log_scale must be positive, received {self.max_log_scale}."
             )
+
+    @property
+    def mixes_features(self) -> bool:
+        """Whether a feature's derivative depends on other features' parameters."""
+        return self.log_scale is not None and self.log_scale.zero_sum
 
     @property
     def num_parameters(self) -> int:
@@ -54,5 +63,7 @@ class Affine:
         self, parameters: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         shift, unbounded = tf.unstack(parameters, axis=-2)
+        if self.log_scale is not None:
+            return shift, self.log_scale(unbounded)
         cap = tf.constant(self.max_log_scale, parameters.dtype)
         return shift, cap * tf.tanh(unbounded / cap)

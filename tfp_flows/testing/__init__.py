@@ -4,6 +4,7 @@
 third-party, and need nothing but TensorFlow, TFP and NumPy.
 """
 
+from tfp_flows.testing.bilipschitz import check_bilipschitz
 from tfp_flows.testing.check import (
     BIJECTOR_LAWS,
     DISTRIBUTION_LAWS,
@@ -19,5 +20,6 @@ __all__ = [
     "DISTRIBUTION_LAWS",
     "LawResult",
     "check_bijector",
+    "check_bilipschitz",
     "check_distribution",
 ]

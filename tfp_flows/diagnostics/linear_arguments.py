@@ -1,0 +1,112 @@
+"""What `linear_flow_optimum` accepts; every refusal with its remedy."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FAMILIES", "check", "check_base", "check_size", "checked_bounds"]
+
+FAMILIES = (
+    "full",
+    "diagonal",
+    "scalar",
+    "unit_det",
+    "orthogonal",
+    "ppca",
+    "conv1x1",
+    "conv1x1_per_example",
+    "circular_conv",
+)
+_BOUNDED = ("full", "diagonal", "scalar", "conv1x1", "circular_conv")
+_SPATIAL = ("conv1x1", "conv1x1_per_example", "circular_conv")
+_MAX_FULL_SIZE = 5000
+
+
+def check(
+    family: str,
+    rank: int | None,
+    ridge: float,
+    event_ndims: int,
+    units: str,
+    bin_width: float,
+) -> None:
+    """Refuses arguments that contradict each other, before any data is read."""
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {FAMILIES}, received {family!r}.")
+    if (rank is not None) != (family == "ppca"):
+        raise ValueError(
+            f"rank is for family='ppca', which needs it; received rank={rank} with "
+            f"family={family!r}."
+        )
+    if event_ndims < 1 + (family in _SPATIAL):
+        raise ValueError(
+            f"family={family!r} needs events of at least {1 + (family in _SPATIAL)} "
+            f"axes, [positions..., channels] for convolutions; received "
+            f"event_ndims={event_ndims}."
+        )
+    if units not in ("nats", "bits/dim"):
+        raise ValueError(f"units must be 'nats' or 'bits/dim', received {units!r}.")
+    if not ridge >= 0 or not bin_width > 0:
+        raise ValueError(
+            "ridge must be at least 0 and bin_width positive, received "
+            f"{ridge} and {bin_width}."
+        )
+
+
+def checked_bounds(
+    family: str, min_scale: float | None, max_scale: float | None
+) -> tuple[float, float]:
+    """Returns the interval [a, b] of the singular values, [0, ∞) without bounds."""
+    low = 0.0 if min_scale is None else float(min_scale)
+    high = math.inf if max_scale is None else float(max_scale)
+    if not 0 <= low <= high or high == 0:
+        raise ValueError(
+            "Expected 0 ≤ min_scale ≤ max_scale with max_scale > 0, received "
+            f"{min_scale} and {max_scale}."
+        )
+    if (low, high) != (0.0, math.inf) and family not in _BOUNDED:
+        raise ValueError(
+            f"min_scale and max_scale apply to {', '.join(_BOUNDED)}; received "
+            f"family={family!r}."
+        )
+    return low, high
+
+
+def check_size(family: str, size: int, rank: int | None) -> None:
+    """Refuses a dense matrix of more than 5,000 features, and an impossible rank."""
+    if size > _MAX_FULL_SIZE:
+        raise ValueError(
+            f'family="{family}" needs a {size} × {size} matrix; at most '
+            f"{_MAX_FULL_SIZE} features are supported. Choose conv1x1 or circular_conv "
+            "(with event_ndims ≥ 2), or diagonal."
+        )
+    if family == "ppca" and not 0 <= (rank or 0) < size:
+        raise ValueError(
+            f"rank must lie in 0 … {size - 1} for {size} features, received {rank}. "
+            'For all components use family="full".'
+        )
+
+
+def check_base(base: Any) -> None:
+    """Refuses a base distribution that is not the standard normal."""
+    if base is None:
+        return
+    from tensorflow_probability import distributions as tfd
+
+    inner = base
+    while isinstance(inner, tfd.Independent | tfd.Sample):
+        inner = inner.distribution
+    is_normal = isinstance(inner, tfd.Normal | tfd.MultivariateNormalLinearOperator)
+    if not is_normal or not _is_standard(base):
+        raise ValueError(
+            "The closed form holds for a standard normal base, received "
+            f"{type(inner).__name__}. There is none for other bases (already for "
+            "Laplace it is independent component analysis); leave base out to compare "
+            "with flows that have a normal base."
+        )
+
+
+def _is_standard(base: Any) -> bool:
+    mean, deviation = np.asarray(base.mean()), np.asarray(base.stddev())
+    return bool(np.allclose(mean, 0) and np.allclose(deviation, 1))
