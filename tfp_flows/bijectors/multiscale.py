@@ -103,15 +103,6 @@ class MultiScale(TrainableBijector):
             y = initialize(level, x, anew=anew, **context.get(level.name, {}))
             x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
 
-    def level_inputs(self, x: tf.Tensor, **context: Any) -> list[tf.Tensor]:
-        """Returns what arrives at each level for images x."""
-        inputs = [x]
-        for level in self.levels[:-1]:
-            y = level.forward(x, **context.get(level.name, {}))
-            x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
-            inputs.append(x)
-        return inputs
-
     def through_levels(
         self,
         x: tf.Tensor,

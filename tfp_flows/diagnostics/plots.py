@@ -142,6 +142,7 @@ def image_grid(
     samples: np.ndarray,
     image_shape: Sequence[int],
     *,
+    names: tuple[str, str] = ("held-out data", "model samples"),
     figure: Figure | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
@@ -151,6 +152,7 @@ def image_grid(
         data: Rows ``[N, H·W·C]`` or images.
         samples: The same of the model.
         image_shape: ``(H, W)`` or ``(H, W, C)`` with C of 1 or 3.
+        names: What the two blocks are called.
         figure: Where to draw.
         theme: Colors.
 
@@ -162,8 +164,8 @@ def image_grid(
     left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.05})
     reference = _images(data, image_shape)
     for axis, name, rows, color in (
-        (left, "held-out data", data, theme.data),
-        (right, "model samples", samples, theme.model),
+        (left, names[0], data, theme.data),
+        (right, names[1], samples, theme.model),
     ):
         images = frames.thinned(_images(rows, image_shape), MAX_IMAGES)
         images = frames.unit_interval(images, reference)
