@@ -199,7 +199,14 @@ class FlowModel(keras.Model):
         loss = likelihood(y_pred, y_pred, sample_weight)
         if self._penalties.penalties:
             penalty = self._aggregate_additional_loss(self._penalty(x, training))
-            loss += tf.cast(penalty - tf.stop_gradient(penalty), loss.dtype)
+            # All gradients wait for the forward pass. Keras joins them in one node
+            # that TensorFlow's graph optimizer takes apart again, and with it drops
+            # the order between the reading of a weight for another one's gradient
+            # and its update.
+            with tf.control_dependencies([loss, penalty]):
+                one = tf.ones([], loss.dtype)
+            penalty = tf.cast(penalty - tf.stop_gradient(penalty), loss.dtype)
+            loss = one * (loss + penalty)
         for penalty in self.losses:
             loss += tf.cast(self._aggregate_additional_loss(penalty), loss.dtype)
         return loss

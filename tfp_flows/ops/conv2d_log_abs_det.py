@@ -59,13 +59,11 @@ def self_normalizing_conv2d_log_abs_det(
         return prescribed_gradient(
             value,
             [kernel, inverse_kernel],
-            [
-                lambda: 0.5 * counts * adjoint_kernel(inverse_kernel),
-                lambda: -0.5 * counts * adjoint_kernel(kernel),
-            ],
+            [counts * adjoint_kernel(inverse_kernel), counts * adjoint_kernel(kernel)],
+            [0.5, -0.5],
         )
     return prescribed_gradient(
-        value, [kernel], [lambda: counts * adjoint_kernel(inverse_kernel)]
+        value, [kernel], [counts * adjoint_kernel(inverse_kernel)]
     )
 
 

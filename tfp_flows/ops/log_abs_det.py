@@ -72,9 +72,10 @@ def self_normalizing_log_abs_det(
         return prescribed_gradient(
             value,
             [matrix, inverse_transposed],
-            [lambda: 0.5 * inverse_transposed, lambda: -0.5 * matrix],
+            [inverse_transposed, matrix],
+            [0.5, -0.5],
         )
-    return prescribed_gradient(value, [matrix], [lambda: inverse_transposed])
+    return prescribed_gradient(value, [matrix], [inverse_transposed])
 
 
 def relative_log_abs_det(
@@ -90,7 +91,7 @@ def relative_log_abs_det(
     """
     matrix = tf.convert_to_tensor(matrix)
     value = log_abs_det(tf.stop_gradient(matrix)) if value is None else value
-    return prescribed_gradient(value, [matrix], [lambda: matrix])
+    return prescribed_gradient(value, [matrix], [matrix])
 
 
 @tf.custom_gradient

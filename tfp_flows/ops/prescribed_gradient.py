@@ -11,31 +11,36 @@ __all__ = ["first_order_only", "prescribed_gradient"]
 def prescribed_gradient(
     value: tf.Tensor,
     arguments: Sequence[tf.Tensor],
-    gradients: Sequence[Callable[[], tf.Tensor] | None],
+    gradients: Sequence[tf.Tensor],
+    scales: Sequence[float] | None = None,
 ) -> tf.Tensor:
     """Returns a scalar that pretends to be a function of `arguments`.
 
     Value: that of `value`, unchanged; nothing is differentiated through it.
-    Gradient: u · gᵢ() for the i-th argument, u the cotangent; None where gᵢ is None.
+    Gradient: u · cᵢ · gᵢ for the i-th argument, u the cotangent.
 
     Args:
         value: scalar.
         arguments: tensors that receive gradients.
-        gradients: for each of them a function that computes its gradient, called
-            only when a gradient is asked for; None for no gradient.
+        gradients: gᵢ, of the shapes of the arguments.
+        scales: cᵢ; 1 if None.
 
     Raises:
         LookupError: on differentiation of the gradient, which has no second
             derivative.
     """
-    value = tf.stop_gradient(value)
+    scales = [1.0] * len(gradients) if scales is None else scales
+    # What the gradients are made of is read with the value: in a training step an
+    # update of the same weights must not come in between.
+    with tf.control_dependencies(gradients):
+        value = tf.identity(tf.stop_gradient(value))
 
     @tf.custom_gradient
     def attach(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-        def pull_back(cotangent: tf.Tensor) -> list[tf.Tensor | None]:
+        def pull_back(cotangent: tf.Tensor) -> list[tf.Tensor]:
             return [
-                None if g is None else first_order_only(cotangent * g(), inputs)
-                for g in gradients
+                first_order_only(scale * cotangent * gradient, inputs)
+                for scale, gradient in zip(scales, gradients, strict=True)
             ]
 
         return tf.identity(value), pull_back
