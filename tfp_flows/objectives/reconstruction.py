@@ -31,9 +31,10 @@ class Reconstruction:
       does, so training recovers; until then R W is far from I, and so is the tracked
       log-determinant.
 
-    Measured (`python -m tests.benchmarks.self_normalizing_quality penalties`): data
-    is needed on images, probes on strongly correlated columns; both together are
-    within 0.3 % of the exact gradient on either.
+    `python -m tests.benchmarks.self_normalizing_quality penalties` compares them. On
+    strongly correlated columns (D = 128) data alone leaves ‖R W − I‖₂ at 6.7, both
+    at 0.2; on images probes alone end 2.6 % behind the exact gradient, both 0.8 %
+    with 32 rows and 0.3 % with all 100 of the batch, which costs half a step more.
 
     Args:
         weight: λ > 0, at the start if there is a tolerance. The paper takes 1 for
@@ -60,8 +61,8 @@ class Reconstruction:
 
     weight: float = 1.0
     points: str = "both"
-    num_rows: int | None = None
-    num_probes: int = 16
+    num_rows: int | None = 32
+    num_probes: int = 4
     trains: str = "inverse"
     symmetric: bool = False
     tolerance: float | None = None
@@ -103,31 +104,35 @@ class Reconstruction:
             inputs = {id(layer): value for layer, value in walk}
         terms = {}
         for index, layer in enumerate(layers):
-            errors = []
-            if self.points != "probes":
-                points = tf.reshape(inputs[id(layer)], [-1, *layer.probe_shape])
-                errors.append(self._error(layer, points))
-            if self.points != "data":
-                points = tf.random.stateless_normal(
-                    [self.num_probes, *layer.probe_shape],
-                    tf.random.fold_in(seed, index),
-                    dtype=layer.kernel.dtype,
-                )
-                errors.append(self._error(layer, points))
-            terms[f"reconstruction_{layer.name}"] = tf.add_n(errors)
+            seed_of_layer = tf.random.fold_in(seed, index)
+            points = self._points(layer, inputs.get(id(layer)), seed_of_layer)
+            terms[f"reconstruction_{layer.name}"] = self._error(layer, points)
         return terms
 
+    def _points(
+        self, layer: LearnedInverse, rows: tf.Tensor | None, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """Points, each scaled so that a sum of squares is a mean of its kind."""
+        sets = []
+        if rows is not None:
+            sets.append(tf.reshape(rows, [-1, *layer.probe_shape]))
+        if self.points != "data":
+            shape = [self.num_probes, *layer.probe_shape]
+            dtype = layer.kernel.dtype
+            sets.append(tf.random.stateless_normal(shape, seed, dtype=dtype))
+        scaled = [h / tf.sqrt(tf.cast(tf.shape(h)[0], h.dtype)) for h in sets]
+        return tf.stop_gradient(tf.concat(scaled, axis=0))
+
     def _error(self, layer: LearnedInverse, points: tf.Tensor) -> tf.Tensor:
-        points = tf.stop_gradient(points)
         kernel = tf.convert_to_tensor(layer.kernel)
         if self.trains == "inverse":
             kernel = tf.stop_gradient(kernel)
         there_and_back = layer.multiply_inverse(layer.multiply(points, kernel))
-        error = _mean_square(points - there_and_back)
+        error = tf.reduce_sum(tf.square(points - there_and_back))
         if not self.symmetric:
             return error
         back_and_there = layer.multiply(layer.multiply_inverse(points), kernel)
-        return 0.5 * (error + _mean_square(points - back_and_there))
+        return 0.5 * (error + tf.reduce_sum(tf.square(points - back_and_there)))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments by name."""
@@ -137,9 +142,3 @@ class Reconstruction:
     def from_config(cls, config: dict[str, Any]) -> "Reconstruction":
         """Rebuilds the penalty."""
         return cls(**config)
-
-
-def _mean_square(error: tf.Tensor) -> tf.Tensor:
-    """Sum over the event, mean over points."""
-    count = tf.cast(tf.shape(error)[0], error.dtype)
-    return tf.reduce_sum(tf.square(error)) / count
