@@ -37,13 +37,14 @@ PENALTY_RATES = {"fully_connected": 3e-4, "convolutional": 1e-3}
 DIMENSIONS = 28 * 28
 
 PENALTIES = {
-    "both, 32 + 4, R (default)": Reconstruction(),
-    "both, 100 + 4, R": Reconstruction(num_rows=None),
+    "both, 64 + 16, R (default)": Reconstruction(),
+    "both, 32 + 4, R": Reconstruction(num_rows=32, num_probes=4),
+    "both, 100 + 16, R": Reconstruction(num_rows=None),
     "data, 100, R": Reconstruction(points="data", num_rows=None),
     "data, 100, W and R (paper)": Reconstruction(
         points="data", num_rows=None, trains="both"
     ),
-    "4 probes, R": Reconstruction(points="probes"),
+    "4 probes, R": Reconstruction(points="probes", num_probes=4),
     "100 probes, R": Reconstruction(points="probes", num_probes=100),
     "100 probes, W and R": Reconstruction(
         points="probes", num_probes=100, trains="both"
