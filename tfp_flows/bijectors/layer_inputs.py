@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.structure import walk
+from tfp_flows.bijectors.structure import parts, walk
 
 __all__ = ["layer_inputs"]
 
@@ -22,12 +22,20 @@ def layer_inputs(
             ``tfb.Invert(flow.bijector)``.
         x: [batch..., event...].
         **arguments: nested arguments, as from `nested_arguments`.
+
+    Raises:
+        ValueError: a `MultiScale` is walked through its inverse.
     """
     found: list[tuple[tfb.Bijector, tf.Tensor]] = []
 
     def visit(
         leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
     ) -> tf.Tensor:
+        if parts(leaf):
+            raise ValueError(
+                f"{leaf.name} maps data to base; here the data reaches its output, and "
+                "its parts cannot be told apart. Wrap it in tfb.Invert."
+            )
         found.append((leaf, x))
         return (leaf.inverse if inverse else leaf.forward)(x, **own)
 
