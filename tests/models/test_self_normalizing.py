@@ -512,3 +512,18 @@ def test_what_is_exported_is_exact_and_factorizes_nothing(tmp_path):
     np.testing.assert_allclose(served.forward(z), x, atol=1e-3)
     drawn = made.sample(5, seed=3)
     np.testing.assert_allclose(served.sample(5, [0, 3]), drawn, atol=1e-5)
+
+
+def test_a_context_is_cut_to_the_rows_that_are_reconstructed():
+    flow = glow(
+        (4, 4, 1),
+        linear="self_normalizing",
+        context_size=2,
+        steps_per_level=1,
+        hidden_sizes=(4,),
+    )
+    x = data(flow, 100)
+    context = np.random.default_rng(1).normal(size=[100, 2]).astype("float32")
+    made = model(flow)
+    history = made.fit(x, context, batch_size=100, verbose=0).history
+    assert np.isfinite(history["reconstruction_linear_0_0"]).all()

@@ -122,10 +122,13 @@ class FlowModel(keras.Model):
         return self._density.base_event_shape
 
     def _evaluate_once(self) -> tf.Tensor:
+        return self.log_prob(*self._one_row())
+
+    def _one_row(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         x = tf.zeros([1, *self._density.event_shape], self._density.dtype)
         if self.context_size is None:
-            return self.log_prob(x)
-        return self.log_prob(x, tf.zeros([1, self.context_size], x.dtype))
+            return x, None
+        return x, tf.zeros([1, self.context_size], x.dtype)
 
     # What the model computes.
 
@@ -225,12 +228,8 @@ class FlowModel(keras.Model):
         """Names of all terms, from one trace."""
 
         def evaluate() -> list[dict[str, tf.Tensor]]:
-            zeros = [tf.zeros([1, *self._density.event_shape], self._density.dtype)]
-            if self.context_size is not None:
-                zeros.append(tf.zeros([1, self.context_size], self._density.dtype))
-            x, context = self._unpacked(zeros if len(zeros) > 1 else zeros[0])
             bijector, x, arguments = self._density.data_to_base(
-                x, context, self._log_dets.present()
+                *self._one_row(), self._log_dets.present()
             )
             seed = tf.constant([0, 0])
             return [p(bijector, x, seed=seed, **arguments) for p in penalties]
@@ -261,8 +260,7 @@ class FlowModel(keras.Model):
     def _adapt(self, packed: Any, *, anew: bool) -> None:
         rank = len(self._density.event_shape)
         limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
-        rows = model_inputs.some_rows(packed, limit)
-        x, context = rows if self.context_size is not None else (rows, None)
+        x, context = self._unpacked(model_inputs.some_rows(packed, limit))
         self._density.initialize(x, context, anew=anew)
 
     def fit(

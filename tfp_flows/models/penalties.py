@@ -29,10 +29,11 @@ class Penalties(keras.layers.Layer):
         self.weight_metrics = [
             keras.metrics.Mean(name=f"{type(p).__name__.lower()}_weight")
             for p in self.penalties
-            if p.tolerance is not None
+            if getattr(p, "tolerance", None) is not None
         ]
         self.adapted = [
-            None if p.tolerance is None else _AdaptedWeight(p) for p in self.penalties
+            None if getattr(p, "tolerance", None) is None else _AdaptedWeight(p)
+            for p in self.penalties
         ]
         self.built = True
 

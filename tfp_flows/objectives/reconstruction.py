@@ -100,7 +100,8 @@ class Reconstruction:
         layers = [k for k in learned_inverses(bijector) if k.learns_inverse]
         inputs = {}
         if self.points != "probes":
-            walk = layer_inputs(bijector, x[: self.num_rows], **arguments)
+            rows, nested = self._first_rows((x, arguments))
+            walk = layer_inputs(bijector, rows, **nested)
             inputs = {id(layer): value for layer, value in walk}
         terms = {}
         for index, layer in enumerate(layers):
@@ -108,6 +109,14 @@ class Reconstruction:
             points = self._points(layer, inputs.get(id(layer)), seed_of_layer)
             terms[f"reconstruction_{layer.name}"] = self._error(layer, points)
         return terms
+
+    def _first_rows(self, values: Any) -> Any:
+        """The rows that are reconstructed, of the data and of a context with it."""
+
+        def first(value: tf.Tensor) -> tf.Tensor:
+            return value if value.shape.rank == 0 else value[: self.num_rows]
+
+        return tf.nest.map_structure(first, values)
 
     def _points(
         self, layer: LearnedInverse, rows: tf.Tensor | None, seed: tf.Tensor
