@@ -67,6 +67,19 @@ def multivariate_t():
     )
 
 
+def boosted():
+    """Three families, a weight for each as a variable of its own."""
+    shift = tfb.Shift(tf.Variable([2.0, -1.0], dtype="float64"))
+    moved = tfd.TransformedDistribution(normal(2, 0.7), shift)
+    student = tfd.Independent(student_t(4.0, 6.0), 1)
+    logits = [tf.Variable(value, dtype="float64") for value in (0.0, -1.0, 0.5)]
+    return distributions.BoostedMixture([mixture(2), moved, student], logits=logits)
+
+
+def boosted_single():
+    return distributions.BoostedMixture([mixture(2)])
+
+
 F64 = {"dtype": "float64"}
 
 # Densities on the cube, audited in R^D through the sigmoid.
@@ -140,6 +153,8 @@ BASES = [
     ),
 ]
 DENSITIES = [
+    Case("BoostedMixture", boosted, (2,)),
+    Case("BoostedMixture[one component]", boosted_single, (2,)),
     Case("GaussianMixture", lambda: mixture(2), (2,)),
     Case("GaussianMixture[D = 1]", lambda: mixture(1), (1,)),
     Case("GaussianMixture[five features]", lambda: mixture(5), (5,)),
