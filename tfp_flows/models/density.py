@@ -1,6 +1,6 @@
 """A distribution with its context and its noise under one plain interface."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -8,7 +8,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.distributions import Dequantized
+from tfp_flows.distributions import BoostedMixture, Dequantized
 
 __all__ = ["Density"]
 
@@ -16,8 +16,9 @@ __all__ = ["Density"]
 class Density:
     """What a model needs of a distribution, conditional or not, gridded or not.
 
-    TFP takes a context as nested keyword arguments and a `Dequantized` distribution
-    wraps the one that has the bijector; here both are plain arguments.
+    TFP takes a context as nested keyword arguments, a `Dequantized` distribution
+    wraps the one that has the bijector and a `BoostedMixture` has several; here
+    context and noise are plain arguments.
 
     Args:
         distribution: over one event: batch shape (), event shape fully known.
@@ -32,19 +33,31 @@ class Density:
         self.distribution = distribution
         self.dtype = distribution.dtype
         self.event_shape = tuple(distribution.event_shape)
+        self.parts = (
+            [Density(part) for part in distribution.components]
+            if isinstance(distribution, BoostedMixture)
+            else []
+        )
         self.is_gridded = isinstance(distribution, Dequantized)
         inner = distribution.distribution if self.is_gridded else distribution
         self.bijector = getattr(inner, "bijector", None)
         self._base = getattr(inner, "distribution", None)
-        conditional = (
-            []
-            if self.bijector is None
-            else bijectors.conditional_bijectors(self.bijector)
-        )
-        self.context_size = conditional[0].context_size if conditional else None
-        self.learned_inverses = (
-            [] if self.bijector is None else bijectors.learned_inverses(self.bijector)
-        )
+        self.context_size: int | None = None
+        self.learned_inverses: list[bijectors.LearnedInverse] = []
+        if self.bijector is not None:
+            conditional = bijectors.conditional_bijectors(self.bijector)
+            self.context_size = conditional[0].context_size if conditional else None
+            self.learned_inverses = bijectors.learned_inverses(self.bijector)
+        elif self.parts:
+            self.context_size = _common_context_size(self.parts)
+            self.learned_inverses = [
+                layer for part in self.parts for layer in part.learned_inverses
+            ]
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether a log-density has noise: that of a dequantized part."""
+        return self.is_gridded or any(part.takes_seed for part in self.parts)
 
     @property
     def base_event_shape(self) -> tuple[int, ...] | None:
@@ -69,9 +82,7 @@ class Density:
             seed: noise of a dequantized distribution.
             log_abs_dets: id of a layer with a learned inverse → log|det W|.
         """
-        arguments = self._distribution_arguments(context, log_abs_dets)
-        if seed is not None:
-            arguments["seed"] = seed
+        arguments = self._distribution_arguments(context, log_abs_dets, seed)
         return self.distribution.log_prob(self._event(x), **arguments)
 
     def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
@@ -110,6 +121,8 @@ class Density:
             context: [N, C], or None.
             anew: also set parts again that were set before.
         """
+        for part in self.parts:
+            part.initialize(x, context, anew=anew)
         if self.bijector is None:
             return
         arguments = self._bijector_arguments(context)
@@ -152,21 +165,26 @@ class Density:
         return tfb.Invert(self._checked_bijector()), x, arguments
 
     def _distribution_arguments(
-        self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
+        self,
+        context: Any,
+        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+        seed: Any = None,
     ) -> dict[str, Any]:
+        self._check_context(context)
+        if self.parts:
+            each = [
+                part._distribution_arguments(context, log_abs_dets, seed)
+                for part in self.parts
+            ]
+            return {"component_kwargs": each} if any(each) else {}
         nested = self._bijector_arguments(context, log_abs_dets)
-        return {"bijector_kwargs": nested} if nested else {}
+        arguments = {"bijector_kwargs": nested} if nested else {}
+        return {**arguments, "seed": seed} if seed is not None else arguments
 
     def _bijector_arguments(
         self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
     ) -> dict[str, Any]:
-        if (context is None) != (self.context_size is None):
-            wanted, received = "no context", "none"
-            if self.context_size is not None:
-                wanted = f"a context of {self.context_size} features"
-            if context is not None:
-                received = f"shape {tuple(context.shape)}"
-            raise ValueError(f"This model expects {wanted}, received {received}.")
+        self._check_context(context)
         if self.bijector is None:
             return {}
         known = log_abs_dets or {}
@@ -180,6 +198,16 @@ class Density:
 
         return bijectors.nested_arguments(self.bijector, arguments_of)
 
+    def _check_context(self, context: Any) -> None:
+        if (context is None) == (self.context_size is None):
+            return
+        wanted, received = "no context", "none"
+        if self.context_size is not None:
+            wanted = f"a context of {self.context_size} features"
+        if context is not None:
+            received = f"shape {tuple(context.shape)}"
+        raise ValueError(f"This model expects {wanted}, received {received}.")
+
     def _checked_bijector(self) -> tfb.Bijector:
         if self.bijector is None:
             raise ValueError(
@@ -189,20 +217,30 @@ class Density:
         return self.bijector
 
 
+def _common_context_size(parts: Sequence["Density"]) -> int | None:
+    sizes = {part.context_size for part in parts}
+    if len(sizes) > 1:
+        raise ValueError(
+            "All components of a mixture need the same context, received "
+            f"context_size {', '.join(map(str, (p.context_size for p in parts)))}."
+        )
+    return sizes.pop()
+
+
 def _check(distribution: Any) -> None:
     if not isinstance(distribution, tfd.Distribution):
         raise TypeError(
-            "FlowModel expects a tfp.distributions.Distribution, received "
+            "Expected a tfp.distributions.Distribution, received "
             f"{type(distribution).__name__}."
         )
     if distribution.batch_shape.rank != 0:
         raise ValueError(
-            "FlowModel expects a distribution over one event, batch shape (); "
+            "Expected a distribution over one event, batch shape (); "
             f"received batch shape {distribution.batch_shape}. Wrap it in "
             "tfd.Independent if its batch axes belong to the event."
         )
     if not distribution.event_shape.is_fully_defined():
         raise ValueError(
-            "FlowModel expects a fully known event shape, received "
+            "Expected a fully known event shape, received "
             f"{distribution.event_shape}. Give the base distribution a static shape."
         )

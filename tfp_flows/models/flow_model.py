@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -14,12 +13,9 @@ from tfp_flows.bijectors import (
     inverse_certificate,
 )
 from tfp_flows.models import inputs as model_inputs
-from tfp_flows.models.density import Density
-from tfp_flows.models.export import export_saved_model
-from tfp_flows.models.log_determinants import LogDeterminants
+from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.penalties import Penalties
 from tfp_flows.models.refresh import with_log_determinants
-from tfp_flows.models.seeds import SeedSequence
 from tfp_flows.models.serialization import deserialize, serialize
 from tfp_flows.models.stability import warn_of_unstable_mixtures
 from tfp_flows.models.tracking import track
@@ -27,13 +23,9 @@ from tfp_flows.objectives import NegativeLogLikelihood, Reconstruction
 
 __all__ = ["FlowModel"]
 
-# Rows that data-dependent parts are set from, by the rank of an event: whitening
-# wants many; a convolution's activations for as many would not fit into memory.
-_ADAPT_ROWS = {1: 50_000, 3: 1_024}
-
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
-class FlowModel(keras.Model):
+class FlowModel(DensityModel):
     """Trains, evaluates, samples, saves and exports a `tfd.Distribution`.
 
     The loss is the mean negative log-likelihood in nats. Every variable of the
@@ -80,46 +72,21 @@ class FlowModel(keras.Model):
         penalties: Sequence[Any] | None = None,
         name: str = "flow_model",
     ) -> None:
-        density = Density(distribution)
-        super().__init__(name=name, dtype=density.dtype.name)
-        self._density = density
-        self.seeds = SeedSequence()
-        self._log_dets = LogDeterminants(density.learned_inverses)
+        super().__init__(distribution, name=name)
+        self.objective = NegativeLogLikelihood(dtype=self._density.dtype.name)
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:
             self._track_variable(variable)
-        self.supports_jit = all(
-            getattr(part, "supports_jit", True) for part in distribution.submodules
-        )
-        self._sample = tf.function(
-            density.sample, reduce_retracing=True, autograph=False
-        )
         if penalties is None:
-            learned = any(k.learns_inverse for k in density.learned_inverses)
+            learned = any(k.learns_inverse for k in self.learned_inverses)
             penalties = [Reconstruction()] if learned else []
         self._penalties = Penalties(penalties, self._penalty_names(penalties))
-        self.built = True
-
-    @property
-    def distribution(self) -> tfd.Distribution:
-        """The distribution, which shares all weights with the model."""
-        return self._density.distribution
-
-    @property
-    def context_size(self) -> int | None:
-        """Features of the context; None for an unconditional model."""
-        return self._density.context_size
 
     @property
     def learned_inverses(self) -> list[LearnedInverse]:
         """The layers that keep a learned inverse, nearest the data first."""
         return self._log_dets.layers
-
-    @property
-    def base_event_shape(self) -> tuple[int, ...] | None:
-        """Shape of the base's event; None where there is no bijector."""
-        return self._density.base_event_shape
 
     def _evaluate_once(self) -> tf.Tensor:
         return self.log_prob(*self._one_row())
@@ -129,62 +96,6 @@ class FlowModel(keras.Model):
         if self.context_size is None:
             return x, None
         return x, tf.zeros([1, self.context_size], x.dtype)
-
-    # What the model computes.
-
-    def log_prob(self, x: Any, context: Any = None, seed: Any = None) -> tf.Tensor:
-        """Returns log p(x), or log p(x | context), in nats.
-
-        Args:
-            x: [batch..., event...] in raw units.
-            context: [batch..., C] for a conditional model.
-            seed: noise of a `Dequantized` distribution; without one its noise is a
-                function of x.
-        """
-        if tf.executing_eagerly():
-            self._log_dets.refresh()
-        return self._density.log_prob(x, context, seed, self._log_dets.at_rest())
-
-    def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
-        """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
-
-        Args:
-            n: number of samples, for each row of the context if there is one.
-            context: [batch..., C] for a conditional model.
-            seed: a whole number, or a stateless seed of shape [2]: the same seed
-                gives the same samples. None draws a new one from the model's state.
-        """
-        seed = tf.cast(self.seeds.next() if seed is None else seed, tf.int32)
-        if seed.shape.rank == 0:
-            seed = tf.stack([0, seed])
-        if seed.shape != [2]:
-            raise ValueError(
-                "seed must be a whole number or a stateless seed of shape [2], "
-                f"received shape {tuple(seed.shape)}."
-            )
-        if not tf.is_tensor(n) and (int(n) != n or n < 0):
-            raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
-        context = None if context is None else tf.convert_to_tensor(context)
-        return self._sample(tf.convert_to_tensor(n, tf.int32), context, seed)
-
-    def forward(self, z: Any, context: Any = None) -> tf.Tensor:
-        """Maps base → data, [batch..., base event...] → [batch..., event...]."""
-        return self._density.forward(z, context)
-
-    def inverse(self, x: Any, context: Any = None) -> tf.Tensor:
-        """Maps data → base, [batch..., event...] → [batch..., base event...]."""
-        return self._density.inverse(x, context)
-
-    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Returns the log-density of each row, [N]: what `predict` shows."""
-        x, context = self._unpacked(inputs)
-        if not training:
-            return self.log_prob(x, context)
-        seed = self.seeds.next() if self._density.is_gridded else None
-        log_dets = {}
-        if self._log_dets.layers:
-            log_dets = self._log_dets.advance(self.seeds.next())
-        return self._density.log_prob(x, context, seed, log_dets)
 
     def compute_loss(
         self,
@@ -198,8 +109,8 @@ class FlowModel(keras.Model):
 
         Penalties add to its gradient and not to its value.
         """
-        likelihood = NegativeLogLikelihood(dtype=self._density.dtype.name)
-        loss = likelihood(y_pred, y_pred, sample_weight)
+        target = y_pred if y is None else y
+        loss = self.objective(target, y_pred, sample_weight)
         if self._penalties.penalties:
             penalty = self._aggregate_additional_loss(self._penalty(x, training))
             # All gradients wait for the forward pass. Keras joins them in one node
@@ -239,29 +150,7 @@ class FlowModel(keras.Model):
         traced = tf.function(evaluate, autograph=False).get_concrete_function()
         return [name for terms in traced.structured_outputs for name in terms]
 
-    def _unpacked(self, inputs: Any) -> tuple[Any, Any]:
-        x, context = inputs if self.context_size is not None else (inputs, None)
-        return x, context
-
     # Training.
-
-    def adapt(self, x: Any, context: Any = None) -> None:
-        """Sets the data-dependent parts (Standardize, Whiten, ActNorm …) from data.
-
-        The first `fit` does this for every part that was not set before, with up to
-        50,000 vectors or 1,024 images of its data. Called by hand it sets all anew.
-
-        Args:
-            x: [N, event...], or a `tf.data.Dataset` as for `fit`.
-            context: [N, C] for a conditional model.
-        """
-        self._adapt(self._packed(x, context), anew=True)
-
-    def _adapt(self, packed: Any, *, anew: bool) -> None:
-        rank = len(self._density.event_shape)
-        limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
-        x, context = self._unpacked(model_inputs.some_rows(packed, limit))
-        self._density.initialize(x, context, anew=anew)
 
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any
@@ -274,23 +163,36 @@ class FlowModel(keras.Model):
         """
         self._check_trainable()
         x = self._packed(x, y)
-        if not model_inputs.is_array(x):
-            # Its order is its own; Keras warns that it cannot shuffle it.
-            kwargs.setdefault("shuffle", False)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = model_inputs.pack_validation(
                 kwargs["validation_data"], self.context_size, self._packed
             )
-        if self._density.waits_for_data:
-            model_inputs.check_rereadable(x)
-            self._adapt(x, anew=False)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
-        self._warn_of_unstable_mixtures(x)
+        return self.fit_target(x, target, batch_size=batch_size, **kwargs)
+
+    def fit_target(self, inputs: Any, target: Any, **kwargs: Any) -> Any:
+        """Trains on inputs as `call` takes them and a target of `objective`.
+
+        This is how a model that is made of others trains one of them; `fit` is for
+        everybody else.
+
+        Args:
+            inputs: x, or (x, context), or a data set of (inputs, target, weight).
+            target: [N], the first argument of `objective`, or None.
+            **kwargs: of `keras.Model.fit`.
+        """
+        if not model_inputs.is_array(inputs):
+            # Its order is its own; Keras warns that it cannot shuffle it.
+            kwargs.setdefault("shuffle", False)
+        if self._density.waits_for_data:
+            model_inputs.check_rereadable(inputs)
+            self._adapt(inputs, anew=False)
+        self._warn_of_unstable_mixtures(inputs)
         if self._log_dets.layers:
             kwargs["callbacks"] = with_log_determinants(
                 kwargs.get("callbacks"), self._log_dets
             )
-        return super().fit(x, target, batch_size, **kwargs)
+        return keras.Model.fit(self, inputs, target, **kwargs)
 
     def _warn_of_unstable_mixtures(self, packed: Any) -> None:
         if any(layer.density == "mixture" for layer in self.learned_inverses):
@@ -327,52 +229,6 @@ class FlowModel(keras.Model):
         self._log_dets.refresh()
         return super().train_on_batch(*args, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Returns the mean negative log-likelihood; y is a context, as in `fit`.
-
-        With penalties their terms follow it in a list, as Keras returns metrics;
-        `return_dict=True` names them.
-        """
-        self._log_dets.refresh()
-        if kwargs.get("_use_cached_eval_dataset"):
-            # Keras' own call from within `fit`: packed there, y is its target.
-            return super().evaluate(x, y, **kwargs)
-        x = self._packed(x, y)
-        target = model_inputs.target_for(x, kwargs.get("sample_weight"))
-        return super().evaluate(x, target, **kwargs)
-
-    def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
-        """Returns the log-density of each row, [N]."""
-        self._log_dets.refresh()
-        return super().predict(self._packed(x), **kwargs)
-
-    def build(self, input_shape: Any = None) -> None:
-        """Does nothing: a distribution is complete when it is constructed."""
-
-    def _packed(self, x: Any, context: Any = None) -> Any:
-        """The inputs of `call` after checking them."""
-        packed = model_inputs.pack(x, context, self.context_size)
-        x, context = packed, None
-        if self.context_size is not None and isinstance(packed, tuple):
-            x, context = packed
-        dtype = self._density.dtype
-        model_inputs.check_rows(x, self._density.event_shape, "x", dtype)
-        model_inputs.check_rows(context, (self.context_size,), "context", dtype)
-        return packed
-
-    def _check_trainable(self) -> None:
-        if self._compile_loss is not None:
-            raise ValueError(
-                "FlowModel minimizes its own negative log-likelihood: call "
-                "compile(optimizer) without a loss."
-            )
-        if not self.trainable_variables:
-            raise ValueError(
-                f"{self.distribution.name} has no trainable variable, so there is "
-                "nothing to fit. Give it tf.Variables (not constants) as parameters, "
-                "or make its layers trainable."
-            )
-
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
@@ -399,24 +255,3 @@ class FlowModel(keras.Model):
         ]
         distribution = deserialize(config["distribution"])
         return cls(distribution, penalties=penalties, name=config["name"])
-
-    def export(self, filepath: str, **kwargs: Any) -> None:
-        """Writes a SavedModel that answers without this package.
-
-        Endpoints (`context` added where the model is conditional):
-
-            log_prob(x)        x: [N, event...] → [N]
-            sample(n, seed)    n: int32 [], seed: int32 [2] → [n, event...]
-            forward(z)         base → data, where the distribution has a bijector
-            inverse(x)         data → base, likewise
-
-        Args:
-            filepath: directory to write.
-            **kwargs: `verbose`, as in Keras.
-        """
-        self._log_dets.refresh()
-        export_saved_model(self, filepath, **kwargs)
-
-    def frozen_log_prob(self, x: Any, context: Any = None) -> tf.Tensor:
-        """Returns log p(x) with log|det W| as numbers: right for these weights only."""
-        return self._density.log_prob(x, context, None, self._log_dets.numbers())

@@ -1,0 +1,232 @@
+"""What all Keras models over a TFP distribution share."""
+
+import abc
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows.models import inputs as model_inputs
+from tfp_flows.models.density import Density
+from tfp_flows.models.export import export_saved_model
+from tfp_flows.models.log_determinants import LogDeterminants
+from tfp_flows.models.seeds import SeedSequence
+
+__all__ = ["DensityModel"]
+
+# Rows that data-dependent parts are set from, by the rank of an event: whitening
+# wants many; a convolution's activations for as many would not fit into memory.
+_ADAPT_ROWS = {1: 50_000, 3: 1_024}
+
+
+class DensityModel(keras.Model, abc.ABC):
+    """Evaluates, samples and exports a distribution; how it trains is a subclass's.
+
+    Args:
+        distribution: over one event: its batch shape is ().
+        name: name of the model.
+
+    Raises:
+        TypeError: `distribution` is no `tfd.Distribution`.
+        ValueError: it has a batch shape or an event shape that is not fully known.
+    """
+
+    def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
+        density = Density(distribution)
+        super().__init__(name=name, dtype=density.dtype.name)
+        self.seeds = SeedSequence()
+        self._hold(density)
+        self.built = True
+
+    def _hold(self, density: Density) -> None:
+        """Makes `density` the one that the model answers with."""
+        self._density = density
+        self._log_dets = LogDeterminants(density.learned_inverses)
+        self.supports_jit = all(
+            getattr(part, "supports_jit", True)
+            for part in density.distribution.submodules
+        )
+        self._sample = tf.function(
+            density.sample, reduce_retracing=True, autograph=False
+        )
+
+    @property
+    def distribution(self) -> tfd.Distribution:
+        """The distribution, which shares all weights with the model."""
+        return self._density.distribution
+
+    @property
+    def context_size(self) -> int | None:
+        """Features of the context; None for an unconditional model."""
+        return self._density.context_size
+
+    @property
+    def base_event_shape(self) -> tuple[int, ...] | None:
+        """Shape of the base's event; None where there is no bijector."""
+        return self._density.base_event_shape
+
+    # What the model computes.
+
+    def log_prob(self, x: Any, context: Any = None, seed: Any = None) -> tf.Tensor:
+        """Returns log p(x), or log p(x | context), in nats.
+
+        Args:
+            x: [batch..., event...] in raw units.
+            context: [batch..., C] for a conditional model.
+            seed: noise of a `Dequantized` distribution; without one its noise is a
+                function of x.
+        """
+        if tf.executing_eagerly():
+            self._log_dets.refresh()
+        return self._density.log_prob(x, context, seed, self._log_dets.at_rest())
+
+    def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
+        """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
+
+        Args:
+            n: number of samples, for each row of the context if there is one.
+            context: [batch..., C] for a conditional model.
+            seed: a whole number, or a stateless seed of shape [2]: the same seed
+                gives the same samples. None draws a new one from the model's state.
+        """
+        seed = tf.cast(self.seeds.next() if seed is None else seed, tf.int32)
+        if seed.shape.rank == 0:
+            seed = tf.stack([0, seed])
+        if seed.shape != [2]:
+            raise ValueError(
+                "seed must be a whole number or a stateless seed of shape [2], "
+                f"received shape {tuple(seed.shape)}."
+            )
+        if not tf.is_tensor(n) and (int(n) != n or n < 0):
+            raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
+        context = None if context is None else tf.convert_to_tensor(context)
+        return self._sample(tf.convert_to_tensor(n, tf.int32), context, seed)
+
+    def forward(self, z: Any, context: Any = None) -> tf.Tensor:
+        """Maps base → data, [batch..., base event...] → [batch..., event...]."""
+        return self._density.forward(z, context)
+
+    def inverse(self, x: Any, context: Any = None) -> tf.Tensor:
+        """Maps data → base, [batch..., event...] → [batch..., base event...]."""
+        return self._density.inverse(x, context)
+
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Returns the log-density of each row, [N]: what `predict` shows."""
+        x, context = self._unpacked(inputs)
+        if not training:
+            return self.log_prob(x, context)
+        seed = self.seeds.next() if self._density.takes_seed else None
+        log_dets = {}
+        if self._log_dets.layers:
+            log_dets = self._log_dets.advance(self.seeds.next())
+        return self._density.log_prob(x, context, seed, log_dets)
+
+    @abc.abstractmethod
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """The number that `fit` lowers and `evaluate` shows, from log-densities."""
+
+    # Training.
+
+    @abc.abstractmethod
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Trains; y is the context of a conditional model."""
+
+    def adapt(self, x: Any, context: Any = None) -> None:
+        """Sets the data-dependent parts (Standardize, Whiten, ActNorm …) from data.
+
+        The first `fit` does this for every part that was not set before, with up to
+        50,000 vectors or 1,024 images of its data. Called by hand it sets all anew.
+
+        Args:
+            x: [N, event...], or a `tf.data.Dataset` as for `fit`.
+            context: [N, C] for a conditional model.
+        """
+        self._adapt(self._packed(x, context), anew=True)
+
+    def _adapt(self, packed: Any, *, anew: bool) -> None:
+        rank = len(self._density.event_shape)
+        limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
+        x, context = self._unpacked(model_inputs.some_rows(packed, limit))
+        self._density.initialize(x, context, anew=anew)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Returns the mean negative log-likelihood; y is a context, as in `fit`.
+
+        With penalties their terms follow it in a list, as Keras returns metrics;
+        `return_dict=True` names them.
+        """
+        self._log_dets.refresh()
+        if kwargs.get("_use_cached_eval_dataset"):
+            # Keras' own call from within `fit`: packed there, y is its target.
+            return super().evaluate(x, y, **kwargs)
+        x = self._packed(x, y)
+        target = model_inputs.target_for(x, kwargs.get("sample_weight"))
+        return super().evaluate(x, target, **kwargs)
+
+    def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
+        """Returns the log-density of each row, [N]."""
+        self._log_dets.refresh()
+        return super().predict(self._packed(x), **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Does nothing: a distribution is complete when it is constructed."""
+
+    def _packed(self, x: Any, context: Any = None) -> Any:
+        """The inputs of `call` after checking them."""
+        packed = model_inputs.pack(x, context, self.context_size)
+        x, context = packed, None
+        if self.context_size is not None and isinstance(packed, tuple):
+            x, context = packed
+        dtype = self._density.dtype
+        model_inputs.check_rows(x, self._density.event_shape, "x", dtype)
+        model_inputs.check_rows(context, (self.context_size,), "context", dtype)
+        return packed
+
+    def _unpacked(self, inputs: Any) -> tuple[Any, Any]:
+        x, context = inputs if self.context_size is not None else (inputs, None)
+        return x, context
+
+    def _check_trainable(self) -> None:
+        if self._compile_loss is not None:
+            raise ValueError(
+                f"{type(self).__name__} minimizes its own negative log-likelihood: "
+                "call compile(optimizer) without a loss."
+            )
+        if not self.trainable_variables:
+            raise ValueError(
+                f"{self.distribution.name} has no trainable variable, so there is "
+                "nothing to fit. Give it tf.Variables (not constants) as parameters, "
+                "or make its layers trainable."
+            )
+
+    # Serving.
+
+    def export(self, filepath: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that answers without this package.
+
+        Endpoints (`context` added where the model is conditional):
+
+            log_prob(x)        x: [N, event...] → [N]
+            sample(n, seed)    n: int32 [], seed: int32 [2] → [n, event...]
+            forward(z)         base → data, where the distribution has a bijector
+            inverse(x)         data → base, likewise
+
+        Args:
+            filepath: directory to write.
+            **kwargs: `verbose`, as in Keras.
+        """
+        self._log_dets.refresh()
+        export_saved_model(self, filepath, **kwargs)
+
+    def frozen_log_prob(self, x: Any, context: Any = None) -> tf.Tensor:
+        """Returns log p(x) with log|det W| as numbers: right for these weights only."""
+        return self._density.log_prob(x, context, None, self._log_dets.numbers())
