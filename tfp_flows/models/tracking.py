@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["Tracked", "track"]
+__all__ = ["Tracked", "adopt", "track"]
 
 
 class Tracked(NamedTuple):
@@ -52,7 +52,7 @@ def track(distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]) -> 
     unlisted = _without([*in_layers, *hidden], by_tfp)
     if unlisted:
         distribution.variables_held_by_parts = unlisted
-    adopted = [_adopt(v) for v in _without([*by_tfp, *hidden], in_layers)]
+    adopted = [adopt(v) for v in _without([*by_tfp, *hidden], in_layers)]
     return Tracked(layers, adopted, hidden)
 
 
@@ -72,7 +72,8 @@ def _keras_layers(distribution: tfd.Distribution) -> list[keras.layers.Layer]:
     return list(distribution._flatten(predicate=is_layer))
 
 
-def _adopt(variable: tf.Variable) -> keras.Variable:
+def adopt(variable: tf.Variable) -> keras.Variable:
+    """Returns a Keras variable that shares the storage of `variable`."""
     return keras.Variable(
         initializer=variable,
         shape=variable.shape,

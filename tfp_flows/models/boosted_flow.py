@@ -1,0 +1,390 @@
+"""A mixture of flows that is trained one component after another."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows.distributions import BoostedMixture
+from tfp_flows.models import inputs as model_inputs
+from tfp_flows.models.boosting import Boosting
+from tfp_flows.models.boosting_stage import BoostingStage, boosting_rule
+from tfp_flows.models.components import (
+    check_fresh,
+    component_model,
+    registered_name,
+    unknown_component,
+)
+from tfp_flows.models.density import Density
+from tfp_flows.models.density_model import DensityModel
+from tfp_flows.models.flow_model import FlowModel
+from tfp_flows.models.stage_rows import StageRows, TrainingRows, split_rows
+from tfp_flows.models.tracking import adopt
+from tfp_flows.objectives import NegativeLogLikelihood, ResidualWeights
+
+__all__ = ["BoostedFlow"]
+
+# Weight of a component that has not been trained yet.
+_ABSENT = 1e-6
+
+
+@keras.saving.register_keras_serializable(package="tfp_flows")
+class BoostedFlow(DensityModel):
+    """A mixture G = Σⱼ wⱼ gⱼ of flows, each trained on what those before explain badly.
+
+        model = BoostedFlow(lambda j: coupling_flow(2, seed=j), num_components=3)
+        model.compile("adam")
+        model.fit(x, epochs=20, validation_split=0.1)    # 20 epochs a component
+        model.log_prob(x); model.sample(1000, seed=1)
+        model.stages                                     # what each stage did
+
+    Stage c builds component c and trains it alone; all others stand still, bit for
+    bit, and what they make of each training row is computed once. Then EM sets all
+    weights to their optimum on the training rows, which cannot raise the mixture's
+    training NLL. The first component is trained by maximum likelihood as in
+    `FlowModel`, later ones by a rule:
+
+    - "mixture": −log((1 − r) G + r g) with r = 1/c, see `objectives.MixtureLikelihood`.
+    - "residual": log-likelihood weighted by ω ∝ 1/G with a floor on log G, as
+      published, see `objectives.ResidualWeights`, which may also be passed itself.
+    - "tempered": ω ∝ G^(−0.1).
+
+    `fit` is `keras.Model.fit` with epochs counted a component. The validation loss is
+    that of the mixture, with the weight of the component in training refitted to the
+    validation rows after each epoch; it ends a stage, whose best weights are kept.
+    Callbacks see this model, epochs that go on counting, and `stage` in the logs;
+    `VolumeMonitor` and `RollBack` follow the component. A model that was saved goes on
+    with the first stage that was not complete. An interrupted stage leaves the
+    mixture as it was before.
+
+    Args:
+        component: builds a fresh distribution, from its number if it takes one, such
+            as an architecture of this package; families may differ. A registered
+            function is saved with the model; another has to be set again after
+            loading to train further: ``model.component = …``.
+        num_components: C ≥ 1, or "auto": components are added while the held-out
+            log-likelihood gains at least `min_gain`; one that gains less is dropped.
+        rule: how later components are trained.
+        patience: epochs without a better validation loss that end a stage; None: never.
+        min_gain: nats a row, for "auto".
+        max_components: for "auto".
+        penalties: of each component, as in `FlowModel`.
+        cache_rows: training rows whose log-densities are kept, 4 bytes a component
+            each. More rows, and data sets, are evaluated in each step, with a warning.
+        name: name of the model.
+
+    Attributes:
+        stages: a `BoostingStage` for each that is complete.
+
+    Raises:
+        ValueError: no component, an unknown rule, components that share weights or
+            differ in event, context or dtype.
+        TypeError: `component` is not callable or returns no distribution.
+
+    Reference: Giaquinto and Banerjee (2020), "Gradient Boosted Normalizing Flows",
+    arXiv:2002.11896. Theirs keeps fixed weights, weighs rows within a mini-batch and
+    evaluates the frozen components in each step.
+    """
+
+    def __init__(
+        self,
+        component: Callable[..., tfd.Distribution],
+        num_components: int | str = 2,
+        *,
+        rule: str | ResidualWeights = "mixture",
+        patience: int | None = 10,
+        min_gain: float = 0.01,
+        max_components: int = 20,
+        penalties: Sequence[Any] | None = None,
+        cache_rows: int = 2_000_000,
+        name: str = "boosted_flow",
+    ) -> None:
+        _check_arguments(component, num_components, patience, cache_rows)
+        boosting_rule(rule)
+        first = component_model(component, 0, penalties)
+        log_weight = tf.Variable(
+            tf.zeros([], first.dtype), trainable=False, name="log_weight_0"
+        )
+        mixture = BoostedMixture([first.distribution], logits=[log_weight])
+        super().__init__(mixture, name=name)
+        self.component = component
+        self.num_components = num_components
+        self.rule, self.patience = rule, patience
+        self.min_gain, self.max_components = min_gain, max_components
+        self.penalties, self.cache_rows = penalties, cache_rows
+        self.stages: list[BoostingStage] = []
+        self.objective = NegativeLogLikelihood(dtype=self._density.dtype.name)
+        self.component_models = [first]
+        self._log_weights = [adopt(log_weight)]
+        self.optimizer_config: dict[str, Any] | None = None
+
+    # The components.
+
+    @property
+    def mixture_weights(self) -> np.ndarray:
+        """The numbers wⱼ, [C], of the components there are."""
+        return self.distribution.weights.numpy()
+
+    @property
+    def num_trained(self) -> int:
+        """How many components have been trained to the end of their stage."""
+        return len({stage.component for stage in self.stages})
+
+    def append_component(self) -> None:
+        """Builds the next component and adds it, with next to no weight.
+
+        Raises:
+            ValueError: it shares weights with an earlier one, or differs from them in
+                event, context or dtype.
+        """
+        with self.distribute_strategy.scope():
+            index = len(self.component_models)
+            self._append(component_model(self.component, index, self.penalties))
+
+    def _append(self, model: FlowModel) -> None:
+        check_fresh(model, self.component_models)
+        variable = tf.Variable(
+            tf.cast(np.log(_ABSENT), self._density.dtype),
+            trainable=False,
+            name=f"log_weight_{len(self._log_weights)}",
+        )
+        components = [*self.distribution.components, model.distribution]
+        logits = [*(weight.value for weight in self._log_weights), variable]
+        # Checks event shape, context and dtype before anything is changed.
+        density = Density(BoostedMixture(components, logits=logits))
+        self.component_models.append(model)
+        self._log_weights.append(adopt(variable))
+        self._change_to(density)
+
+    def drop_component(self, weights: np.ndarray) -> None:
+        """Takes the last component out, and sets the weights of those that remain."""
+        self.component_models.pop()
+        self._log_weights.pop()
+        components = self.distribution.components[:-1]
+        logits = [weight.value for weight in self._log_weights]
+        self._change_to(Density(BoostedMixture(components, logits=logits)))
+        self.set_mixture_weights(weights)
+
+    def _change_to(self, density: Density) -> None:
+        self._hold(density)
+        # Compiled for other components.
+        self.train_function = self.test_function = self.predict_function = None
+
+    def set_mixture_weights(self, weights: Any) -> None:
+        """Sets wⱼ ≥ 0, [C], up to a common factor."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.asarray(weights, "float64"))
+        for variable, value in zip(self._log_weights, logs, strict=True):
+            variable.assign(value)
+
+    def without_component(
+        self, index: int, weights: np.ndarray
+    ) -> Callable[[Any], tf.Tensor]:
+        """Returns the function inputs → log G of the components but one.
+
+        It is right for the present weights of the components only.
+        """
+        kept = [j for j in range(len(self.component_models)) if j != index]
+        components = [self.component_models[j].distribution for j in kept]
+        shares = weights[kept] / weights[kept].sum()
+        density = Density(BoostedMixture(components, weights=shares))
+        log_dets = self._log_dets.numbers()
+
+        def evaluate(inputs: Any) -> tf.Tensor:
+            x, context = self._unpacked(inputs)
+            return density.log_prob(x, context, None, log_dets)
+
+        return evaluate
+
+    # Training.
+
+    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
+        """As in Keras; each stage has an optimizer of its own, made like this one."""
+        super().compile(optimizer, **kwargs)
+        self.optimizer_config = keras.optimizers.serialize(self.optimizer)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """Mean negative log-likelihood of the mixture."""
+        return self.objective(y_pred, y_pred, sample_weight)
+
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuses: a step of all components at once would change frozen ones."""
+        raise NotImplementedError(
+            "BoostedFlow trains by fit, one component after another. To train all "
+            "components together use FlowModel(model.distribution)."
+        )
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 32,
+        epochs: int = 1,
+        *,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        sample_weight: Any = None,
+        callbacks: Any = None,
+        verbose: Any = "auto",
+        corrective_passes: int = 0,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains the components that are missing, then corrects all of them.
+
+        Args:
+            x: [N, event...], or a `tf.data.Dataset`, as for `FlowModel.fit`.
+            y: [N, C], the context of a conditional model.
+            batch_size: rows of a step, where x is no data set.
+            epochs: of each component.
+            validation_data: as for `FlowModel.fit`.
+            validation_split: share of rows, the last ones, to hold out.
+            sample_weight: [N], with arrays.
+            callbacks: Keras callbacks, for the whole training.
+            verbose: as in Keras.
+            corrective_passes: how often, at the end, every component in turn is
+                trained once more beside all others by the rule "mixture". What does
+                not improve the mixture is taken back.
+            **kwargs: further ones of `keras.Model.fit`.
+
+        Returns:
+            The history: one number an epoch over all stages, with `stage`.
+
+        Raises:
+            ValueError: nothing left to train, "auto" without validation rows, a
+                foreign loss, or data of the wrong form; before training.
+        """
+        packed = self._packed(x, y)
+        self._check_fit(packed, validation_data, validation_split, corrective_passes)
+        if validation_data is not None:
+            validation_data = model_inputs.pack_validation(
+                validation_data, self.context_size, self._packed
+            )
+        packed, sample_weight, held_out = split_rows(
+            packed, sample_weight, validation_data, validation_split
+        )
+        boosting = Boosting(
+            self,
+            TrainingRows(packed, sample_weight, batch_size, self.cache_rows),
+            None if held_out is None else StageRows(*held_out, batch_size),
+            epochs=epochs,
+            callbacks=callbacks,
+            verbose=verbose,
+            fit_arguments=kwargs,
+        )
+        return boosting.run(corrective_passes)
+
+    @property
+    def most_components(self) -> int:
+        """How many components there may be."""
+        if self.num_components == "auto":
+            return self.max_components
+        return int(self.num_components)
+
+    def _check_fit(
+        self, packed: Any, validation_data: Any, split: float, corrective_passes: int
+    ) -> None:
+        if self.optimizer_config is None:
+            raise ValueError("Call compile(optimizer) before fit.")
+        self._check_trainable()
+        if self.num_components == "auto" and validation_data is None and not split:
+            raise ValueError(
+                'num_components="auto" decides by held-out likelihood: pass '
+                "validation_data or validation_split."
+            )
+        if self.num_trained >= self.most_components and corrective_passes < 1:
+            raise ValueError(
+                f"All {self.num_trained} components are trained. Set "
+                "model.num_components to a larger number, or pass corrective_passes=1."
+            )
+        if not model_inputs.is_array(packed) and split:
+            raise ValueError(
+                "validation_split is for arrays; pass validation_data with a data set."
+            )
+
+    # Saving.
+
+    def get_config(self) -> dict[str, Any]:
+        """Components, stages and arguments as data.
+
+        Raises:
+            TypeError: a part of a component cannot be rebuilt from data.
+        """
+        rule = self.rule
+        if isinstance(rule, ResidualWeights):
+            rule = dataclasses.asdict(rule)
+        return {
+            "name": self.name,
+            "num_components": self.num_components,
+            "rule": rule,
+            "patience": self.patience,
+            "min_gain": self.min_gain,
+            "max_components": self.max_components,
+            "cache_rows": self.cache_rows,
+            "penalties": self.penalties
+            and [keras.saving.serialize_keras_object(p) for p in self.penalties],
+            "component": registered_name(self.component),
+            "models": [
+                keras.saving.serialize_keras_object(model)
+                for model in self.component_models
+            ],
+            "stages": [dataclasses.asdict(stage) for stage in self.stages],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Rebuilds the model; its weights are loaded by Keras."""
+        config = dict(config)
+        stages = config.pop("stages")
+        models = [
+            keras.saving.deserialize_keras_object(model)
+            for model in config.pop("models")
+        ]
+        name = config.pop("component")
+        if config["penalties"]:
+            config["penalties"] = [
+                keras.saving.deserialize_keras_object(p) for p in config["penalties"]
+            ]
+        if isinstance(config["rule"], dict):
+            config["rule"] = ResidualWeights(**config["rule"])
+        model = cls(lambda index: models[index], **config)
+        for other in models[1:]:
+            model._append(other)
+        found = None if name is None else keras.saving.get_registered_object(name)
+        model.component = unknown_component if found is None else found
+        model.stages = [
+            BoostingStage(**{**stage, "weights": tuple(stage["weights"])})
+            for stage in stages
+        ]
+        return model
+
+
+def _check_arguments(
+    component: Any, num_components: Any, patience: int | None, cache_rows: int
+) -> None:
+    if not callable(component):
+        raise TypeError(
+            "component must be a function that builds a fresh distribution, such as "
+            f"lambda index: coupling_flow(2); received {type(component).__name__}."
+        )
+    is_number = isinstance(num_components, int) and not isinstance(num_components, bool)
+    if num_components != "auto" and not (is_number and num_components >= 1):
+        raise ValueError(
+            'num_components must be a whole number ≥ 1 or "auto", received '
+            f"{num_components!r}."
+        )
+    if (patience is not None and patience < 1) or cache_rows < 1:
+        raise ValueError(
+            "patience and cache_rows must be at least 1, received "
+            f"{patience} and {cache_rows}."
+        )
