@@ -7,9 +7,11 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.data import Table
-from tfp_flows.models import FlowModel
+from tfp_flows.distributions import BoostedMixture, Dequantized
+from tfp_flows.models.density_model import DensityModel
 
 __all__ = [
+    "dequantized_part",
     "event_arrays",
     "event_rows",
     "log_density_function",
@@ -19,15 +21,23 @@ __all__ = [
 _NUMBERS_AT_A_TIME = 400_000
 
 
+def dequantized_part(distribution: tfd.Distribution) -> Dequantized | None:
+    """Returns what makes whole numbers of the rows: all components do alike."""
+    if isinstance(distribution, BoostedMixture):
+        return dequantized_part(distribution.components[0])
+    return distribution if isinstance(distribution, Dequantized) else None
+
+
 def rows_at_a_time(distribution: tfd.Distribution) -> int:
     """Returns how many rows to evaluate at once, from 16 to 8192."""
     # Noise points are evaluated together.
-    points = distribution.parameters.get("num_samples", 1)
+    dequantized = dequantized_part(distribution)
+    points = 1 if dequantized is None else dequantized.parameters["num_samples"]
     numbers = points * distribution.event_shape.num_elements()
     return int(np.clip(_NUMBERS_AT_A_TIME // numbers, 16, 8192))
 
 
-def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
+def event_rows(model: DensityModel, values: np.ndarray) -> np.ndarray:
     """Returns `[N, D]` rows in the model's dtype and event shape, `[N, event...]`.
 
     Numbers beyond the dtype become infinities.
@@ -39,7 +49,7 @@ def event_rows(model: FlowModel, values: np.ndarray) -> np.ndarray:
 
 
 def event_arrays(
-    model: FlowModel, table: Table
+    model: DensityModel, table: Table
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns a table's rows as `event_rows`, and its context in the same dtype."""
     x = event_rows(model, table.values)
@@ -48,7 +58,7 @@ def event_arrays(
 
 
 def log_density_function(
-    model: FlowModel,
+    model: DensityModel,
 ) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
     """Returns a function of `[N, D]` values and `[N, C]` context to `[N]` nats.
 

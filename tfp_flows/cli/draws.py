@@ -6,13 +6,13 @@ import numpy as np
 
 from tfp_flows.cli.density import rows_at_a_time
 from tfp_flows.data import Schema
-from tfp_flows.models import FlowModel
+from tfp_flows.models.density_model import DensityModel
 
 __all__ = ["draw_rows"]
 
 
 def draw_rows(
-    model: FlowModel,
+    model: DensityModel,
     schema: Schema,
     num_rows: int,
     *,

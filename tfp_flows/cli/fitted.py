@@ -13,7 +13,7 @@ from tfp_flows.data import Schema
 
 if TYPE_CHECKING:
     from tfp_flows.cli.comparison import Yardsticks
-    from tfp_flows.models import FlowModel
+    from tfp_flows.models.density_model import DensityModel
 
 __all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
 
@@ -55,7 +55,7 @@ class FittedRun:
         with reading(self.folder / HELD_OUT):
             return arrays["log_density"], arrays.get("context")
 
-    def model(self) -> "FlowModel":
+    def model(self) -> "DensityModel":
         """Loads the model."""
         import keras
 

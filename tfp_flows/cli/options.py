@@ -18,6 +18,7 @@ class FitOptions:
     out: str
     flow: str | None
     base: str | None
+    boost: int | Literal["auto"] | None
     epochs: int
     patience: int
     batch_size: int | None

@@ -12,20 +12,19 @@ import numpy as np
 from tfp_flows.cli.atomic import write_json
 from tfp_flows.cli.checkpoint import Progress
 from tfp_flows.cli.comparison import Yardsticks, compare, format_table
-from tfp_flows.cli.density import log_density_function
+from tfp_flows.cli.density import dequantized_part, log_density_function
 from tfp_flows.cli.fit import Task
 from tfp_flows.cli.fitted import HELD_OUT, MODEL, YARDSTICKS
 from tfp_flows.cli.floor import Floor, linear_floor
 from tfp_flows.cli.presentation import write_pages
 from tfp_flows.data import Table
 from tfp_flows.diagnostics import Result
-from tfp_flows.distributions import Dequantized
-from tfp_flows.models import FlowModel
+from tfp_flows.models.density_model import DensityModel
 
 __all__ = ["write_outcome"]
 
 
-def write_outcome(task: Task, model: FlowModel, progress: Progress) -> None:
+def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     """Writes every file of a complete run to the task's folder, and prints the table.
 
     Args:
@@ -46,25 +45,33 @@ def write_outcome(task: Task, model: FlowModel, progress: Progress) -> None:
         seed=task.options.seed,
     )
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
-    densities = {f"{task.flow} flow": density, **yardsticks.log_densities(test)}
+    densities = {_title(task, model): density, **yardsticks.log_densities(test)}
     results = compare(densities, test.schema)
     floor = linear_floor(task.part("train"), test, yardsticks.step)
-    _write_metrics(task, progress, results, floor)
+    _write_metrics(task, model, progress, results, floor)
     write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     print(floor.line())
 
 
-def _export(model: FlowModel, folder: pathlib.Path) -> None:
+def _title(task: Task, model: DensityModel) -> str:
+    """What the model is called in tables."""
+    components = getattr(model, "component_models", ())
+    if task.options.boost is None:
+        return f"{task.flow} flow"
+    return f"{len(components)} boosted {task.flow}"
+
+
+def _export(model: DensityModel, folder: pathlib.Path) -> None:
     # Keras and TensorFlow print a page of signatures otherwise.
     with contextlib.redirect_stdout(io.StringIO()):
         model.export(str(folder), verbose=False)
 
 
-def _step(model: FlowModel, table: Table) -> np.ndarray:
-    distribution = model.distribution
-    if isinstance(distribution, Dequantized):
-        return np.asarray(distribution.step, "float64").reshape(-1)
+def _step(model: DensityModel, table: Table) -> np.ndarray:
+    dequantized = dequantized_part(model.distribution)
+    if dequantized is not None:
+        return np.asarray(dequantized.step, "float64").reshape(-1)
     return np.zeros(len(table.columns))
 
 
@@ -81,12 +88,17 @@ def _write_held_out(path: pathlib.Path, test: Table, density: np.ndarray) -> Non
 
 
 def _write_metrics(
-    task: Task, progress: Progress, results: tuple[Result, ...], floor: Floor
+    task: Task,
+    model: DensityModel,
+    progress: Progress,
+    results: tuple[Result, ...],
+    floor: Floor,
 ) -> None:
     split = task.split
     content = {
         "flow": task.flow,
         "epochs": progress.epoch,
+        "components": len(getattr(model, "component_models", [model])),
         "best_epoch": progress.best_epoch,
         "validation_nats": -progress.best_loss,
         "rows": {

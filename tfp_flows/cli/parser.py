@@ -82,13 +82,20 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         "heavy, else normal, or a mixture if none is; copula: as auto, joined by a "
         "fitted copula (mixture; for images gaussian)",
     )
+    group.add_argument(
+        "--boost",
+        type=_number_or_auto,
+        metavar="C",
+        help="a mixture of C flows, trained one after another on what those before "
+        "explain badly; auto: as many as gain on the validation rows (1)",
+    )
     number, positive = _integer(1), _real(lambda x: x > 0, "a positive number")
     group.add_argument(
         "--epochs",
         type=number,
         default=100,
         metavar="N",
-        help="most epochs (%(default)s)",
+        help="most epochs, of each flow of a mixture (%(default)s)",
     )
     group.add_argument(
         "--patience",
@@ -226,6 +233,15 @@ def _integer(least: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _number_or_auto(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return _integer(1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f'{error}; or "auto"') from None
 
 
 def _real(accept: Callable[[float], bool], what: str) -> Callable[[str], float]:

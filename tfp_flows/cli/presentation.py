@@ -9,7 +9,7 @@ from tfp_flows.cli.density import log_density_function
 from tfp_flows.cli.draws import draw_rows
 from tfp_flows.cli.fit import Task
 from tfp_flows.data import Table, describe
-from tfp_flows.models import FlowModel
+from tfp_flows.models.density_model import DensityModel
 
 __all__ = ["write_pages"]
 
@@ -23,7 +23,7 @@ _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
 
 def write_pages(
     task: Task,
-    model: FlowModel,
+    model: DensityModel,
     progress: Progress,
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
@@ -81,7 +81,7 @@ def write_pages(
 
 
 def _samples(
-    task: Task, model: FlowModel, test: Table
+    task: Task, model: DensityModel, test: Table
 ) -> tuple[np.ndarray, np.ndarray | None]:
     count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
     blocks = list(
@@ -96,7 +96,7 @@ def _samples(
 
 
 def _ranks(
-    task: Task, model: FlowModel, test: Table, samples: np.ndarray
+    task: Task, model: DensityModel, test: Table, samples: np.ndarray
 ) -> tuple[np.ndarray, int | None]:
     """Returns ranks of held-out rows, and how many samples they share."""
     if test.context is None:

@@ -8,28 +8,29 @@ import tensorflow as tf
 
 from tfp_flows.cli.base import fitted_base
 from tfp_flows.cli.batches import training_batches
+from tfp_flows.cli.boosting import boost
 from tfp_flows.cli.build import build_distribution
 from tfp_flows.cli.checkpoint import Checkpoint, Progress
 from tfp_flows.cli.damage import reading
 from tfp_flows.cli.density import event_arrays, rows_at_a_time
 from tfp_flows.cli.fit import Task
+from tfp_flows.cli.plan import new_optimizer, print_plan
 from tfp_flows.models import FlowModel
+from tfp_flows.models.density_model import DensityModel
 
 __all__ = ["train"]
 
-# A step of this gradient norm (nats per unit of weight) is far outside what training
-# needs; without a bound one batch with an extreme row can ruin the weights.
-_CLIP_NORM = 10.0
 
-
-def train(task: Task) -> tuple[FlowModel, Progress]:
-    """Trains, or goes on training, and returns the best model.
+def train(task: Task) -> tuple[DensityModel, Progress]:
+    """Trains, or goes on training, and returns the best model: a flow or a mixture.
 
     Raises:
         RunError: When the loss is no longer a number.
     """
     options = task.options
     keras.utils.set_random_seed(options.seed)
+    if options.boost is not None:
+        return boost(task)
     progress = Progress.read(task.folder)
     if progress is None:
         progress, model = Progress(), _new_model(task)
@@ -37,7 +38,7 @@ def train(task: Task) -> tuple[FlowModel, Progress]:
         print(f"\nresuming after epoch {progress.epoch}")
         with reading(task.folder / progress.last):
             model = keras.models.load_model(task.folder / progress.last)
-    _print_plan(task, model)
+    print_plan(task, model)
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
     if progress.epoch < options.epochs and not checkpoint.finished:
         _fit(task, model, checkpoint)
@@ -53,11 +54,7 @@ def _new_model(task: Task) -> FlowModel:
         task.flow, task.schema, seed=options.seed, base=base
     )
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
-    steps = len(task.split.train) // task.batch_size
-    schedule = keras.optimizers.schedules.CosineDecay(
-        options.learning_rate, decay_steps=options.epochs * steps
-    )
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=_CLIP_NORM)
+    optimizer = new_optimizer(task)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
     x, context = event_arrays(model, task.part("train"))
@@ -88,14 +85,3 @@ def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
         callbacks=[checkpoint],
         verbose=0 if options.quiet else verbose,
     )
-
-
-def _print_plan(task: Task, model: FlowModel) -> None:
-    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    train, validation, test = (
-        f"{len(getattr(task.split, part)):,}"
-        for part in ("train", "validation", "test")
-    )
-    print(f"{'flow':<11}{task.flow}, {parameters:,} weights")
-    print(f"{'split':<11}{train} train, {validation} validation, {test} test rows")
-    print(flush=True)

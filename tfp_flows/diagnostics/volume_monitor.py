@@ -49,6 +49,9 @@ class VolumeMonitor(keras.callbacks.Callback):
         ValueError: no rows, or an argument out of range.
     """
 
+    # With a mixture of flows: of the one in training.
+    follows_component = True
+
     def __init__(
         self,
         x: Any,

@@ -57,7 +57,8 @@ class BoostedFlow(DensityModel):
     that of the mixture, with the weight of the component in training refitted to the
     validation rows after each epoch; it ends a stage, whose best weights are kept.
     Callbacks see this model, epochs that go on counting, and `stage` in the logs;
-    `VolumeMonitor` and `RollBack` follow the component. A model that was saved goes on
+    `VolumeMonitor` and `RollBack` follow the component. One that has a method
+    `on_stage_end` gets each `BoostingStage`. A model that was saved goes on
     with the first stage that was not complete. An interrupted stage leaves the
     mixture as it was before.
 
@@ -120,7 +121,6 @@ class BoostedFlow(DensityModel):
         self.objective = NegativeLogLikelihood(dtype=self._density.dtype.name)
         self.component_models = [first]
         self._log_weights = [adopt(log_weight)]
-        self.optimizer_config: dict[str, Any] | None = None
 
     # The components.
 
@@ -201,11 +201,6 @@ class BoostedFlow(DensityModel):
         return evaluate
 
     # Training.
-
-    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
-        """As in Keras; each stage has an optimizer of its own, made like this one."""
-        super().compile(optimizer, **kwargs)
-        self.optimizer_config = keras.optimizers.serialize(self.optimizer)
 
     def compute_loss(
         self,
@@ -294,7 +289,7 @@ class BoostedFlow(DensityModel):
     def _check_fit(
         self, packed: Any, validation_data: Any, split: float, corrective_passes: int
     ) -> None:
-        if self.optimizer_config is None:
+        if not self.compiled:
             raise ValueError("Call compile(optimizer) before fit.")
         self._check_trainable()
         if self.num_components == "auto" and validation_data is None and not split:
@@ -314,13 +309,17 @@ class BoostedFlow(DensityModel):
 
     # Saving.
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles; the optimizer is a pattern for those of the stages, unbuilt."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
     def get_config(self) -> dict[str, Any]:
         """Components, stages and arguments as data.
 
         Raises:
             TypeError: a part of a component cannot be rebuilt from data.
         """
-        rule = self.rule
+        rule: Any = self.rule
         if isinstance(rule, ResidualWeights):
             rule = dataclasses.asdict(rule)
         return {

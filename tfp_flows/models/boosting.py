@@ -54,6 +54,8 @@ class Boosting:
         self.model, self.rows, self.held_out = model, rows, held_out
         self._epochs, self._verbose = epochs, verbose
         self._fit_arguments = fit_arguments
+        # Each stage has an optimizer of its own, made like this one.
+        self._optimizer = keras.optimizers.serialize(model.optimizer)
         whole, self._inner_callbacks = split_callbacks(callbacks)
         self._callbacks = keras.callbacks.CallbackList(
             whole, add_history=True, model=model, verbose=verbose, epochs=epochs
@@ -65,14 +67,11 @@ class Boosting:
         model.stop_training = False
         self._resume()
         self._callbacks.on_train_begin()
-        try:
-            self._boost_all()
-            for _ in range(corrective_passes):
-                for index in range(len(model.component_models)):
-                    if not model.stop_training:
-                        model.stages.append(self._correct(index))
-        finally:
-            model.optimizer = _fresh(model.optimizer_config)
+        self._boost_all()
+        for _ in range(corrective_passes):
+            for index in range(len(model.component_models)):
+                if not model.stop_training:
+                    self._keep(self._correct(index))
         self._callbacks.on_train_end()
         return model.history
 
@@ -101,7 +100,13 @@ class Boosting:
                 model.drop_component(np.array(model.stages[-1].weights))
                 self._say(f"dropped: gain {stage.gain:+.4f} < {model.min_gain}")
                 return
-            model.stages.append(stage)
+            self._keep(stage)
+
+    def _keep(self, stage: BoostingStage) -> None:
+        self.model.stages.append(stage)
+        for callback in self._callbacks.callbacks:
+            if hasattr(callback, "on_stage_end"):
+                callback.on_stage_end(stage)
 
     def _gains_too_little(self, stage: BoostingStage) -> bool:
         if self.model.num_components != "auto" or stage.gain is None:
@@ -135,7 +140,7 @@ class Boosting:
         monitor, size = self._train(index, share, "mixture")
         self._evaluate(index)
         stage = self._finished(index, monitor, size, weights)
-        if stage.gain >= 0:
+        if model.stages[-1].gain_of(stage.loss, stage.val_loss) >= 0:
             return dataclasses.replace(stage, correction=True)
         self._say("taken back")
         for variable, value in zip(component.variables, values, strict=True):
@@ -160,7 +165,7 @@ class Boosting:
         monitor = StageMonitor(number, self._measurement(index), model.patience)
         relay = StageRelay(self._callbacks, sum(s.num_epochs for s in model.stages))
         with model.distribute_strategy.scope():
-            model.optimizer = _fresh(model.optimizer_config)
+            model.optimizer = _fresh(self._optimizer)
             component.compile(
                 model.optimizer,
                 jit_compile=model.jit_compile,
@@ -177,8 +182,8 @@ class Boosting:
             )
         finally:
             # Its state belongs to the stage, and would be saved with the model.
-            component.optimizer = None
-            component.compiled = False
+            component.optimizer, component.compiled = None, False
+            model.optimizer = _fresh(self._optimizer)
         monitor.restore_best()
         return monitor, size
 

@@ -56,6 +56,9 @@ class RollBack(keras.callbacks.Callback):
             schedule, which a callback cannot lower.
     """
 
+    # With a mixture of flows: of the one in training.
+    follows_component = True
+
     def __init__(
         self,
         monitor: Any = None,
