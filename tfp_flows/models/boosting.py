@@ -15,7 +15,12 @@ from tfp_flows.models.boosting_stage import (
     boosting_rule,
     objective_of,
 )
-from tfp_flows.models.stage_callbacks import StageMonitor, StageRelay, split_callbacks
+from tfp_flows.models.stage_callbacks import (
+    StageMonitor,
+    StageRelay,
+    copies,
+    split_callbacks,
+)
 from tfp_flows.models.stage_rows import StageRows, TrainingRows
 
 if TYPE_CHECKING:
@@ -135,7 +140,7 @@ class Boosting:
         self._say(f"correction of component {index + 1}")
         component = model.component_models[index]
         weights = np.array(model.stages[-1].weights)
-        values = [np.array(variable) for variable in component.variables]
+        values = copies(component.variables)
         share = float(np.clip(weights[index], 0.5 / len(weights), 0.95))
         monitor, size = self._train(index, share, "mixture")
         self._evaluate(index)

@@ -1,13 +1,13 @@
 """What happens around the epochs of one stage of a training in stages."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
-__all__ = ["StageMonitor", "StageRelay", "split_callbacks"]
+__all__ = ["StageMonitor", "StageRelay", "copies", "split_callbacks"]
 
 
 class StageMonitor(keras.callbacks.Callback):
@@ -58,7 +58,7 @@ class StageMonitor(keras.callbacks.Callback):
         self._wait = 0 if improved else self._wait + 1
         if improved:
             self._best_loss = loss
-            self._best = [np.array(variable) for variable in self.model.variables]
+            self._best = copies(self.model.variables)
         if self.patience is not None and self._wait >= self.patience:
             self.model.stop_training = True
 
@@ -111,6 +111,11 @@ class StageRelay(keras.callbacks.Callback):
     def _heed(self) -> None:
         if self._callbacks.model.stop_training:
             self.model.stop_training = True
+
+
+def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns the values; on a CPU an array may share the variable's memory."""
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
 def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:
