@@ -1,0 +1,89 @@
+"""What a new component is trained on: values, gradients, and the note's 80/20 table."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from tfp_flows.objectives import MixtureLikelihood, ResidualWeights
+
+
+@pytest.fixture
+def two_modes():
+    """Four fifths at −3 and a fifth at 3; G = N(−3, 0.6²) knows the first alone."""
+    rng = np.random.default_rng(0)
+    x = np.where(rng.uniform(size=20_000) < 0.8, -3.0, 3.0)
+    x = x + 0.5 * rng.normal(size=20_000)
+    return x, scipy.stats.norm(-3, 0.6).logpdf(x)
+
+
+def test_mixture_likelihood_and_its_gradient():
+    """∂/∂log g = −r g / ((1 − r) G + r g) / N."""
+    log_old = np.array([-1.0, -400.0, 3.0, -2.0])
+    log_new = tf.constant([-2.0, -3.0, -500.0, -2.0], "float64")
+    rate = 0.25
+    objective = MixtureLikelihood(rate, dtype="float64")
+    with tf.GradientTape() as tape:
+        tape.watch(log_new)
+        loss = objective(tf.constant(log_old), log_new)
+    expected = np.logaddexp(log_old + np.log(0.75), log_new + np.log(0.25))
+    assert loss.numpy() == pytest.approx(-expected.mean())
+    share = np.exp(log_new + np.log(0.25) - expected)
+    np.testing.assert_allclose(tape.gradient(loss, log_new), -share / 4, atol=1e-15)
+
+
+def test_mixture_likelihood_is_saved():
+    objective = MixtureLikelihood(0.3, dtype="float64")
+    data = keras.saving.serialize_keras_object(objective)
+    assert keras.saving.deserialize_keras_object(data).rate == 0.3
+    for rate in (0.0, 1.0, np.nan):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            MixtureLikelihood(rate)
+
+
+def summary(rule, two_modes):
+    """Effective sample size, weighted share of the uncovered mode, weighted mean."""
+    x, log_density = two_modes
+    weights = rule.calibrated(log_density)(tf.constant(log_density)).numpy()
+    assert weights.mean() == pytest.approx(1)
+    size = weights.sum() ** 2 / np.square(weights).sum()
+    return size, weights[x > 0].sum() / len(x), (weights * x).mean()
+
+
+def test_floor_finds_the_uncovered_mode(two_modes):
+    for absolute in (True, False):
+        size, share, mean = summary(ResidualWeights(absolute=absolute), two_modes)
+        assert 3_500 < size < 4_500
+        assert share > 0.995
+        assert mean == pytest.approx(3.0, abs=0.05)
+
+
+def test_without_a_floor_one_row_takes_all(two_modes):
+    size, _, mean = summary(ResidualWeights(log_floor=None), two_modes)
+    assert size < 5
+    assert mean > 4
+
+
+def test_power_tempers(two_modes):
+    sizes = [
+        summary(ResidualWeights(log_floor=None, power=power), two_modes)[0]
+        for power in (0.1, 0.05, 0.0)
+    ]
+    assert sizes[0] < sizes[1] < sizes[2] == pytest.approx(20_000)
+
+
+def test_floor_does_not_depend_on_units(two_modes):
+    x, log_density = two_modes
+    rule = ResidualWeights()
+    in_meters = rule.calibrated(log_density)(tf.constant(log_density))
+    shifted = log_density - 50.0
+    in_microns = rule.calibrated(shifted)(tf.constant(shifted))
+    np.testing.assert_allclose(in_meters, in_microns, rtol=1e-9)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="power"):
+        ResidualWeights(power=-1.0)
+    with pytest.raises(ValueError, match="below the median"):
+        ResidualWeights(log_floor=2.0)
