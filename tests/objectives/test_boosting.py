@@ -18,19 +18,35 @@ def two_modes():
     return x, scipy.stats.norm(-3, 0.6).logpdf(x)
 
 
-def test_mixture_likelihood_and_its_gradient():
-    """∂/∂log g = −r g / ((1 − r) G + r g) / N."""
-    log_old = np.array([-1.0, -400.0, 3.0, -2.0])
-    log_new = tf.constant([-2.0, -3.0, -500.0, -2.0], "float64")
-    rate = 0.25
-    objective = MixtureLikelihood(rate, dtype="float64")
+def gradient_weights(log_old, log_new, rate):
+    """The loss, and what the gradient multiplies ∇ log g of each row with, times N."""
+    log_new = tf.constant(log_new, "float64")
     with tf.GradientTape() as tape:
         tape.watch(log_new)
-        loss = objective(tf.constant(log_old), log_new)
-    expected = np.logaddexp(log_old + np.log(0.75), log_new + np.log(0.25))
-    assert loss.numpy() == pytest.approx(-expected.mean())
-    share = np.exp(log_new + np.log(0.25) - expected)
-    np.testing.assert_allclose(tape.gradient(loss, log_new), -share / 4, atol=1e-15)
+        loss = MixtureLikelihood(rate, dtype="float64")(tf.constant(log_old), log_new)
+    return loss.numpy(), -len(log_old) * tape.gradient(loss, log_new).numpy()
+
+
+def test_mixture_likelihood_and_its_gradient():
+    """∂/∂log g = −r g / ((1 − r) G + r g) / N where the component has caught up."""
+    log_old = np.array([-1.0, -400.0, 3.0, -2.0])
+    log_new = np.array([-2.0, -3.0, -500.0, -2.0])
+    loss, weights = gradient_weights(log_old, log_new, 0.25)
+    value = np.logaddexp(log_old + np.log(0.75), log_new + np.log(0.25))
+    assert loss == pytest.approx(-value.mean())
+    np.testing.assert_allclose(weights, np.exp(log_new + np.log(0.25) - value))
+
+
+def test_a_component_that_is_far_behind_learns_its_best_rows():
+    """The share r of rows where log g − log G is largest has at least even odds."""
+    log_old = np.zeros(8)
+    log_new = np.array([-100.0, -90, -80, -70, -60, -50, -40, -30])
+    loss, weights = gradient_weights(log_old, log_new, 0.25)
+    assert loss == pytest.approx(-np.log(0.75))
+    np.testing.assert_allclose(weights, [0, 0, 0, 0, 0, 0, 0.5, 1], atol=1e-4)
+    # By how much it is behind does not matter.
+    _, further = gradient_weights(log_old, log_new - 1e4, 0.25)
+    np.testing.assert_allclose(further, weights)
 
 
 def test_mixture_likelihood_is_saved():

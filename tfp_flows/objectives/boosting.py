@@ -15,9 +15,19 @@ __all__ = ["MixtureLikelihood", "ResidualWeights"]
 class MixtureLikelihood(keras.losses.Loss):
     """−log((1 − r) G(xᵢ) + r g(xᵢ)) in nats: the mixture's own likelihood.
 
-    G is the mixture so far, g the new component. The gradient sees each row with its
-    responsibility r g / ((1 − r) G + r g) in [0, 1], so that no row can outweigh the
-    others and nothing needs clipping.
+    G is the mixture so far, g the new component. A row's gradient has the weight of
+    its responsibility, in [0, 1], so that no row can outweigh the others and nothing
+    needs clipping:
+
+        ρᵢ = r g / ((1 − r) G + r g) = sigmoid(dᵢ),  dᵢ = log(r g) − log((1 − r) G)
+
+    A fresh component is far behind G on every row, in many dimensions so far that all
+    ρᵢ vanish, and the gradient with them. Then all dᵢ of the batch are lifted by the
+    same b ≥ 0, which gives the share r of rows on which g is best, compared with G,
+    at least even odds. When the component has caught up on these rows, b = 0.
+
+    Value: the mixture's, without b.
+    Gradient: −Σᵢ sigmoid(dᵢ + b) ∇ log g(xᵢ) / N; that of the value where b = 0.
 
     Args:
         rate: r in (0, 1), the share of the new component.
@@ -51,7 +61,18 @@ class MixtureLikelihood(keras.losses.Loss):
         """Returns −log((1 − r) G(xᵢ) + r g(xᵢ)), [N]."""
         log_old = y_true + float(np.log1p(-self.rate))
         log_new = y_pred + float(np.log(self.rate))
-        return -tf.reduce_logsumexp(tf.stack([log_old, log_new]), axis=0)
+        value = tf.reduce_logsumexp(tf.stack([log_old, log_new]), axis=0)
+        responsibility = tf.sigmoid(self._lifted(log_new - log_old))
+        # Zero in value: the gradient is that of the lifted responsibilities.
+        step = tf.stop_gradient(responsibility) * (y_pred - tf.stop_gradient(y_pred))
+        return -(tf.stop_gradient(value) + step)
+
+    def _lifted(self, difference: tf.Tensor) -> tf.Tensor:
+        """The differences dᵢ + b."""
+        descending = tf.sort(difference, direction="DESCENDING")
+        count = tf.cast(tf.size(difference), difference.dtype)
+        last = tf.cast(tf.math.ceil(self.rate * count), tf.int32) - 1
+        return difference + tf.maximum(-descending[last], 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments by name."""
