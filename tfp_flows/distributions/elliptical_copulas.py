@@ -13,6 +13,7 @@ from tfp_flows.distributions.correlation import checked_factor, factor_propertie
 from tfp_flows.ops.log_tails import LogTails
 from tfp_flows.ops.normal import normal_log_tails, normal_quantile
 from tfp_flows.ops.student_t import (
+    student_t_asinh_quantile,
     student_t_log_prob,
     student_t_log_tails,
     student_t_quantile,
@@ -22,10 +23,12 @@ __all__ = ["EllipticalCopula", "GaussianCopula", "StudentTCopula"]
 
 
 class EllipticalCopula(Copula):
-    """Base of the two: a copula with scores q = Q(u) of a correlated distribution.
+    """Base of the two: the copula of a correlated distribution with quantiles q = Q(u).
 
     A base whose marginals are the copula's own, up to location and scale, needs no
-    u: `CopulaDistribution` asks for `joint_log_prob` of the scores themselves.
+    u: `CopulaDistribution` asks for `joint_log_prob` of the quantiles themselves.
+    Otherwise the density is computed from scores, increasing functions of the
+    quantiles that are in range for any ln u.
     """
 
     @property
@@ -48,35 +51,34 @@ class EllipticalCopula(Copula):
 
     @abc.abstractmethod
     def scores(self, tails: LogTails) -> tf.Tensor:
-        """Quantiles q of the copula's own marginals at u, [batch..., D]."""
+        """Scores at u, [batch..., D]."""
 
     @abc.abstractmethod
-    def joint_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
+    def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
+        """Scores at q = Q(u), [batch..., D]."""
+
+    @abc.abstractmethod
+    def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
+        """Returns log c(u) from the scores, [batch..., D] → [batch...]."""
+
+    @abc.abstractmethod
+    def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
         """Log-density of the correlated distribution at q, [batch...]."""
 
     @abc.abstractmethod
-    def marginal_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
-        """Log-density of each marginal at q, [batch..., D]."""
-
-    @abc.abstractmethod
-    def sample_scores(self, n: Any, seed: Any) -> tf.Tensor:
+    def sample_quantiles(self, n: Any, seed: Any) -> tf.Tensor:
         """Draws q, [n, D]."""
 
     def log_density(self, tails: LogTails) -> tf.Tensor:
         """Returns log c(u), [batch...]."""
         return self.log_density_of_scores(self.scores(tails))
 
-    def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
-        """Returns log c(u) from q = Q(u), [batch..., D] → [batch...]."""
-        marginals = tf.reduce_sum(self.marginal_log_prob(scores), axis=-1)
-        return self.joint_log_prob(scores) - marginals
-
-    def _white(self, scores: tf.Tensor) -> tf.Tensor:
+    def _white(self, quantiles: tf.Tensor) -> tf.Tensor:
         """E = L⁻¹ q, [batch..., D]."""
         factor = tf.convert_to_tensor(self.correlation_cholesky)
-        rows = tf.reshape(scores, [-1, self.dimension])
+        rows = tf.reshape(quantiles, [-1, self.dimension])
         white = tf.linalg.triangular_solve(factor, tf.transpose(rows))
-        return tf.reshape(tf.transpose(white), tf.shape(scores))
+        return tf.reshape(tf.transpose(white), tf.shape(quantiles))
 
     def _colored(self, white: tf.Tensor) -> tf.Tensor:
         """Q = L e, [batch..., D]."""
@@ -155,14 +157,15 @@ class GaussianCopula(EllipticalCopula):
         """Q = Φ⁻¹(u), [batch..., D]."""
         return normal_quantile(tails)
 
-    def joint_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
-        """Log N(q; 0, R), [batch...]."""
-        terms = self.marginal_log_prob(self._white(scores))
-        return tf.reduce_sum(terms, axis=-1) - self._half_log_det()
+    def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
+        """Q itself."""
+        return quantiles
 
-    def marginal_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
-        """Log N(q; 0, 1), [batch..., D]."""
-        return -0.5 * scores**2 - 0.5 * np.log(2 * np.pi)
+    def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
+        """Log N(q; 0, R), [batch...]."""
+        square = tf.reduce_sum(self._white(quantiles) ** 2, axis=-1)
+        constant = 0.5 * self.dimension * np.log(2 * np.pi)
+        return -0.5 * square - constant - self._half_log_det()
 
     def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
         """Returns log c(u) from q = Φ⁻¹(u), [batch..., D] → [batch...]."""
@@ -171,16 +174,16 @@ class GaussianCopula(EllipticalCopula):
         difference = tf.reduce_sum((scores - white) * (scores + white), axis=-1)
         return 0.5 * difference - self._half_log_det()
 
-    def sample_scores(self, n: Any, seed: Any) -> tf.Tensor:
+    def sample_quantiles(self, n: Any, seed: Any) -> tf.Tensor:
         """Draws q = L e, [n, D]."""
         return self._colored(_normal([n, self.dimension], seed, self.dtype))
 
     def sample_tails(self, n: Any, seed: Any) -> LogTails:
         """Draws (ln u, ln(1 − u)), each [n, D], with gradients to L."""
-        return normal_log_tails(self.sample_scores(n, seed))
+        return normal_log_tails(self.sample_quantiles(n, seed))
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
-        return tf.exp(normal_log_tails(self._white(self.scores(tails))).below)
+        return tf.exp(normal_log_tails(self._white(normal_quantile(tails))).below)
 
     def _inverse_rosenblatt(self, w: tf.Tensor) -> LogTails:
         white = normal_quantile(LogTails.from_probability(w))
@@ -273,14 +276,40 @@ class StudentTCopula(EllipticalCopula):
         return TailDependence(coefficient, coefficient)
 
     def scores(self, tails: LogTails) -> tf.Tensor:
-        """Q = T_ν⁻¹(u), [batch..., D]."""
-        return student_t_quantile(tails, tf.convert_to_tensor(self.df))
+        """W, q = T_ν⁻¹(u) = √ν sinh w, [batch..., D]: about −ln(1 − u) / ν far out."""
+        return student_t_asinh_quantile(tails, self.df)
 
-    def joint_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
+    def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
+        """W = asinh(q / √ν), [batch..., D]."""
+        return tf.asinh(quantiles / tf.sqrt(tf.convert_to_tensor(self.df)))
+
+    def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
         """Log t_ν,R(q), [batch...]."""
         df = tf.convert_to_tensor(self.df)
+        log_norm = _log1p_square_norm(self._white(quantiles) / tf.sqrt(df))
+        return self._joint(df, log_norm)
+
+    def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
+        """Returns log c(u) from w, [batch..., D] → [batch...].
+
+        Also where sinh w leaves the dtype: the greatest |w| of a row is taken out.
+        """
+        df = tf.convert_to_tensor(self.df)
+        size = tf.abs(scores)
+        largest = tf.reduce_max(tf.stop_gradient(size), axis=-1, keepdims=True)
+        largest = tf.where(largest > 1, largest, tf.zeros_like(largest))
+        scaled = 0.5 * (tf.exp(scores - largest) - tf.exp(-scores - largest))
+        square = tf.reduce_sum(self._white(scaled) ** 2, axis=-1)
+        log_norm = _log_one_plus_scaled(square, largest[..., 0])
+        # ln cosh w.
+        log_cosh = size + tf.math.log1p(tf.exp(-2 * size)) - np.log(2)
+        marginals = student_t_log_prob(tf.zeros([], self.dtype), df) * self.dimension
+        marginals -= (df + 1) * tf.reduce_sum(log_cosh, axis=-1)
+        return self._joint(df, log_norm) - marginals
+
+    def _joint(self, df: tf.Tensor, log_norm: tf.Tensor) -> tf.Tensor:
+        """Log t_ν,R from ln(1 + qᵀ R⁻¹ q / ν)."""
         size = self.dimension
-        log_norm = _log1p_square_norm(self._white(scores) / tf.sqrt(df))
         constant = (
             tf.math.lgamma((df + size) / 2)
             - tf.math.lgamma(df / 2)
@@ -288,11 +317,7 @@ class StudentTCopula(EllipticalCopula):
         )
         return constant - self._half_log_det() - (df + size) / 2 * log_norm
 
-    def marginal_log_prob(self, scores: tf.Tensor) -> tf.Tensor:
-        """Log t_ν(q), [batch..., D]."""
-        return student_t_log_prob(scores, self.df)
-
-    def sample_scores(self, n: Any, seed: Any) -> tf.Tensor:
+    def sample_quantiles(self, n: Any, seed: Any) -> tf.Tensor:
         """Draws q = L e √(ν/W), W ~ χ²_ν, [n, D]."""
         normal_seed, mixing_seed = tfp.random.split_seed(seed, 2)
         df = tf.convert_to_tensor(self.df)
@@ -304,12 +329,12 @@ class StudentTCopula(EllipticalCopula):
     def sample_tails(self, n: Any, seed: Any) -> LogTails:
         """Draws (ln u, ln(1 − u)), each [n, D], with gradients to L and ν."""
         df = tf.convert_to_tensor(self.df)
-        return student_t_log_tails(self.sample_scores(n, seed), df)
+        return student_t_log_tails(self.sample_quantiles(n, seed), df)
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
-        """Given the first j − 1 scores the next is a t variable of ν + j − 1."""
+        """Given the first j − 1 quantiles the next is a t variable of ν + j − 1."""
         df, order = self._conditional_df()
-        white = self._white(self.scores(tails))
+        white = self._white(student_t_quantile(tails, df))
         before = df + tf.cumsum(white**2, axis=-1, exclusive=True)
         scaled = white * tf.sqrt(order / before)
         return tf.exp(student_t_log_tails(scaled, order).below)
@@ -319,8 +344,8 @@ class StudentTCopula(EllipticalCopula):
         scaled = student_t_quantile(LogTails.from_probability(w), order)
         # ν + Σᵢ≤ⱼ eᵢ² = (ν + Σᵢ<ⱼ eᵢ²)(1 + rⱼ² / (ν + j − 1)) for the scaled rⱼ.
         before = df * tf.math.cumprod(1 + scaled**2 / order, axis=-1, exclusive=True)
-        scores = self._colored(scaled * tf.sqrt(before / order))
-        return student_t_log_tails(scores, df)
+        quantiles = self._colored(scaled * tf.sqrt(before / order))
+        return student_t_log_tails(quantiles, df)
 
     def _conditional_df(self) -> tuple[tf.Tensor, tf.Tensor]:
         df = tf.convert_to_tensor(self.df)
@@ -330,14 +355,18 @@ class StudentTCopula(EllipticalCopula):
 def _log1p_square_norm(x: tf.Tensor) -> tf.Tensor:
     """ln(1 + Σᵢ xᵢ²) over the last axis, where the squares may overflow."""
     largest = tf.reduce_max(tf.abs(tf.stop_gradient(x)), axis=-1, keepdims=True)
-    is_large = largest > 1e3
-    scale = tf.where(is_large, largest, tf.ones_like(largest))
-    rest = tf.reduce_sum((x / scale) ** 2, axis=-1)
-    scale = scale[..., 0]
-    log_large = 2 * tf.math.log(scale) + tf.math.log(
-        scale**-2 + tf.where(is_large[..., 0], rest, tf.ones_like(rest))
-    )
-    return tf.where(is_large[..., 0], log_large, tf.math.log1p(rest))
+    scale = tf.where(largest > 1e3, largest, tf.ones_like(largest))
+    square = tf.reduce_sum((x / scale) ** 2, axis=-1)
+    return _log_one_plus_scaled(square, tf.math.log(scale[..., 0]))
+
+
+def _log_one_plus_scaled(square: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
+    """ln(1 + s e^2ℓ) for s of order one where ℓ > 0, else for any s ≥ 0."""
+    is_scaled = log_scale > 0
+    safe = tf.where(is_scaled, square, tf.ones_like(square))
+    scaled = 2 * log_scale + tf.math.log(tf.exp(-2 * log_scale) + safe)
+    plain = tf.math.log1p(tf.where(is_scaled, tf.zeros_like(square), square))
+    return tf.where(is_scaled, scaled, plain)
 
 
 def _normal(shape: Any, seed: Any, dtype: tf.DType) -> tf.Tensor:
