@@ -135,9 +135,15 @@ def test_inverse_conditional_cdf_undoes_the_conditional_cdf(size):
         np.testing.assert_allclose(back, u, atol=1e-8, err_msg=family)
 
 
-def test_a_family_without_closed_inverse_says_so():
-    with pytest.raises(NotImplementedError, match="GumbelCopula in 2 dimensions"):
-        ours.GumbelCopula(2.0, 2).inverse_rosenblatt([0.2, 0.3])
+@pytest.mark.parametrize(
+    "copula",
+    [ours.GumbelCopula(2.0, 2), ours.FrankCopula(2.0, 3), ours.JoeCopula(2.0)],
+    ids=lambda copula: copula.name,
+)
+def test_a_family_without_closed_inverse_names_those_that_have_one(copula):
+    label = f"{copula.name} in {copula.dimension} dimensions"
+    with pytest.raises(NotImplementedError, match=f"{label}.*ClaytonCopula"):
+        copula.inverse_rosenblatt([0.2] * copula.dimension)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,9 @@ class Copula(tfd.Distribution):
     def inverse_rosenblatt(self, w: Any) -> tf.Tensor:
         """Returns the u that `rosenblatt` maps to w, both [batch..., D].
 
+        In closed form for the independence, Gaussian, Student-t and Clayton copula,
+        and for Frank's in 2 dimensions.
+
         Raises:
             NotImplementedError: the family has no closed form in this dimension.
         """
@@ -118,8 +121,9 @@ class Copula(tfd.Distribution):
     def _inverse_rosenblatt(self, w: tf.Tensor) -> LogTails:
         raise NotImplementedError(
             f"{type(self).__name__} in {self.dimension} dimensions has no closed form "
-            "of the inverse conditional cdf. Draw with `sample`, or choose a Gaussian, "
-            "Student-t or Clayton copula."
+            "of the inverse conditional cdf. Expected one that has: IndependenceCopula, "
+            "GaussianCopula, StudentTCopula and ClaytonCopula in any dimension, "
+            "FrankCopula in 2. To draw from this one, call `sample`."
         )
 
     def _log_prob(self, u: tf.Tensor) -> tf.Tensor:

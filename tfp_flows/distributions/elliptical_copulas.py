@@ -273,6 +273,7 @@ class StudentTCopula(EllipticalCopula):
         rest = tf.linalg.set_diag(1 - correlation, tf.zeros_like(correlation[0]))
         argument = tf.sqrt((df + 1) * rest / (1 + correlation))
         coefficient = 2 * tf.exp(student_t_log_tails(-argument, df + 1).below)
+        coefficient = tf.linalg.set_diag(coefficient, tf.ones_like(correlation[0]))
         return TailDependence(coefficient, coefficient)
 
     def scores(self, tails: LogTails) -> tf.Tensor:

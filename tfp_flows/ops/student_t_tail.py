@@ -37,7 +37,7 @@ _FAR = {"float32": 1e9, "float64": 1e18}
 class StudentTTail:
     """ln P(T > √ν sinh w) for w ≥ 0 and any ν > 0, and the w of a given ln P.
 
-    ln(√ν J (μ + 3)), μ = √ν tanh w, is interpolated in s = μ / (μ + 3): bounded, and
+    `ln(√ν J (μ + 3))`, μ = √ν tanh w, is interpolated in s = μ / (μ + 3): bounded, and
     like Mills' ratio of a normal variable where ν is large. Gradients reach w and ν.
 
     Args:
@@ -89,9 +89,9 @@ class StudentTTail:
         return chebyshev_sum(self._coefficients, y) - log_weight, sinh / cosh
 
     def _guess(self, log_p: tf.Tensor) -> tf.Tensor:
-        """With 2p = e^−ℓ, w = ℓ/ν + r h(s) / √ν for r² = ν (1 − e^(−2ℓ/ν)).
+        """W = ℓ/ν + r h(s) / √ν for 2p = e^−ℓ and r² = ν (1 − e^(−2ℓ/ν)).
 
-        H is interpolated in s = r / (r + 3).
+        The bounded h is interpolated in s = r / (r + 3).
         """
         depth = tf.nn.relu(-math.log(2) - log_p)
         share = tf.sqrt(-tf.math.expm1(-2 / self._df * depth))
@@ -101,7 +101,9 @@ class StudentTTail:
 
     def _guess_coefficients(self) -> list[tf.Tensor]:
         nodes = chebyshev_nodes(_GUESS_NODES[self._df.dtype.name])
-        share = tf.cast(_from_unit(nodes, tf.cast(self._df, tf.float64)), self._df.dtype)
+        share = tf.cast(
+            _from_unit(nodes, tf.cast(self._df, tf.float64)), self._df.dtype
+        )
         share = tf.minimum(share / self._root, 1 - 1e-6)
         linear = -0.5 * tf.math.log1p(-(share**2))
         w = linear + tf.math.log1p(share)
