@@ -1,5 +1,6 @@
 """Copulas against the public audit, other packages and 40-digit references."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -292,7 +293,7 @@ def test_outside_of_the_cube_the_density_is_zero():
         (lambda: ours.FrankCopula(-1.0, 3), "in 3 dimensions: expected .* > 0"),
         (lambda: ours.FrankCopula(0.0, 2), "other than 0"),
         (lambda: ours.JoeCopula(2.0, 3), "expected dimension 2, received 3"),
-        (lambda: ours.GumbelCopula(np.nan, 2), "received nan"),
+        (lambda: ours.GumbelCopula(np.nan, 2), "a finite number, received nan"),
         (lambda: ours.ClaytonCopula(1.0, 1), "at least two variables"),
         (lambda: ours.GaussianCopula(np.eye(3) * 2), "rows of unit norm"),
         (lambda: ours.GaussianCopula(np.ones(3)), r"expected shape \[D, D\]"),
@@ -306,3 +307,8 @@ def test_outside_of_the_cube_the_density_is_zero():
 def test_bad_parameters_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_keras_variable_that_would_not_train_is_refused():
+    with pytest.raises(TypeError, match=r"keras\.Variable.*`\.value`"):
+        ours.GumbelCopula(keras.Variable(2.0), 2)
