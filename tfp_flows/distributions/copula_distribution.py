@@ -9,13 +9,11 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions.copula import Copula
-from tfp_flows.distributions.elliptical_copulas import (
-    EllipticalCopula,
-    GaussianCopula,
-    StudentTCopula,
-)
+from tfp_flows.distributions.elliptical_copula import EllipticalCopula
+from tfp_flows.distributions.gaussian_copula import GaussianCopula
 from tfp_flows.distributions.independence_copula import IndependenceCopula
 from tfp_flows.distributions.marginals import check_marginal, log_tails_of, quantile_of
+from tfp_flows.distributions.student_t_copula import StudentTCopula
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["CopulaDistribution"]

@@ -10,11 +10,12 @@ from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.distributions.clayton_copula import ClaytonCopula
 from tfp_flows.distributions.copula import Copula
-from tfp_flows.distributions.elliptical_copulas import GaussianCopula, StudentTCopula
 from tfp_flows.distributions.frank_copula import FrankCopula
+from tfp_flows.distributions.gaussian_copula import GaussianCopula
 from tfp_flows.distributions.gumbel_copula import GumbelCopula
 from tfp_flows.distributions.independence_copula import IndependenceCopula
 from tfp_flows.distributions.joe_copula import JoeCopula
+from tfp_flows.distributions.student_t_copula import StudentTCopula
 from tfp_flows.distributions.tail_index import checked_columns
 from tfp_flows.ops.log_tails import LogTails
 

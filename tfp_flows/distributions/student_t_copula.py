@@ -1,6 +1,5 @@
-"""The copulas of the multivariate normal and Student-t distributions."""
+"""The Student-t copula: correlation and dependence in both tails."""
 
-import abc
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.distributions.copula import Copula, TailDependence, scalar_parameter
+from tfp_flows.distributions.copula import TailDependence, scalar_parameter
 from tfp_flows.distributions.correlation import checked_factor, factor_properties
+from tfp_flows.distributions.elliptical_copula import EllipticalCopula, standard_normal
 from tfp_flows.ops.log_tails import LogTails
-from tfp_flows.ops.normal import normal_log_tails, normal_quantile
 from tfp_flows.ops.student_t import (
     student_t_asinh_quantile,
     student_t_log_prob,
@@ -19,175 +18,7 @@ from tfp_flows.ops.student_t import (
     student_t_quantile,
 )
 
-__all__ = ["EllipticalCopula", "GaussianCopula", "StudentTCopula"]
-
-
-class EllipticalCopula(Copula):
-    """Base of the two: the copula of a correlated distribution with quantiles q = Q(u).
-
-    A base whose marginals are the copula's own, up to location and scale, needs no
-    u: `CopulaDistribution` asks for `joint_log_prob` of the quantiles themselves.
-    Otherwise the density is computed from scores, increasing functions of the
-    quantiles that are in range for any ln u.
-    """
-
-    @property
-    @abc.abstractmethod
-    def correlation_cholesky(self) -> Any:
-        """L of R = L Lᵀ, [D, D], with rows of unit norm."""
-
-    @property
-    def correlation(self) -> tf.Tensor:
-        """R = L Lᵀ, [D, D]."""
-        factor = tf.convert_to_tensor(self.correlation_cholesky)
-        return tf.linalg.matmul(factor, factor, transpose_b=True)
-
-    @property
-    def kendall_tau(self) -> tf.Tensor:
-        """τ = (2/π) arcsin ρ of each pair; [D, D]."""
-        correlation = self.correlation
-        tau = 2 / np.pi * tf.asin(tf.clip_by_value(correlation, -1, 1))
-        return tf.linalg.set_diag(tau, tf.ones_like(correlation[0]))
-
-    @abc.abstractmethod
-    def scores(self, tails: LogTails) -> tf.Tensor:
-        """Scores at u, [batch..., D]."""
-
-    @abc.abstractmethod
-    def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Scores at q = Q(u), [batch..., D]."""
-
-    @abc.abstractmethod
-    def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
-        """Returns log c(u) from the scores, [batch..., D] → [batch...]."""
-
-    @abc.abstractmethod
-    def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Log-density of the correlated distribution at q, [batch...]."""
-
-    @abc.abstractmethod
-    def sample_quantiles(self, n: Any, seed: Any) -> tf.Tensor:
-        """Draws q, [n, D]."""
-
-    def log_density(self, tails: LogTails) -> tf.Tensor:
-        """Returns log c(u), [batch...]."""
-        return self.log_density_of_scores(self.scores(tails))
-
-    def _white(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """E = L⁻¹ q, [batch..., D]."""
-        factor = tf.convert_to_tensor(self.correlation_cholesky)
-        rows = tf.reshape(quantiles, [-1, self.dimension])
-        white = tf.linalg.triangular_solve(factor, tf.transpose(rows))
-        return tf.reshape(tf.transpose(white), tf.shape(quantiles))
-
-    def _colored(self, white: tf.Tensor) -> tf.Tensor:
-        """Q = L e, [batch..., D]."""
-        factor = tf.convert_to_tensor(self.correlation_cholesky)
-        return tf.linalg.matvec(factor, white)
-
-    def _half_log_det(self) -> tf.Tensor:
-        factor = tf.convert_to_tensor(self.correlation_cholesky)
-        return tf.reduce_sum(tf.math.log(tf.linalg.diag_part(factor)))
-
-
-class GaussianCopula(EllipticalCopula):
-    """c of N(0, R): log c = −½ ln|R| − ½ qᵀ(R⁻¹ − I)q with qᵢ = Φ⁻¹(uᵢ).
-
-    τ = (2/π) arcsin ρ, no tail dependence for |ρ| < 1. Samples are reparameterized.
-
-    Args:
-        correlation_cholesky: L of R = L Lᵀ, [D, D], lower triangular with rows of
-            unit norm: from `correlation_factor(R)`, or trainable by
-            ``tfp.util.TransformedVariable(L, tfb.CorrelationCholesky())``.
-        dtype: floating dtype where L is an array.
-        validate_args: as in TFP.
-        name: name of the distribution.
-
-    Raises:
-        ValueError: L is not the Cholesky factor of a correlation matrix.
-
-    Example:
-        >>> from tfp_flows.distributions import correlation_factor
-        >>> factor = correlation_factor([[1.0, 0.5], [0.5, 1.0]])
-        >>> GaussianCopula(factor).kendall_tau[0, 1].numpy().round(4).item()
-        0.33329999446868896
-
-    Reference: Joe (2014), "Dependence Modeling with Copulas", section 4.3.
-    """
-
-    def __init__(
-        self,
-        correlation_cholesky: Any,
-        *,
-        dtype: Any = "float32",
-        validate_args: bool = False,
-        name: str = "GaussianCopula",
-    ) -> None:
-        self._factor = checked_factor(correlation_cholesky, dtype, name)
-        super().__init__(
-            self._factor.shape[0],
-            parameters={
-                "correlation_cholesky": correlation_cholesky,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
-            dtype=self._factor.dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {"correlation_cholesky": factor_properties()}
-
-    @property
-    def correlation_cholesky(self) -> Any:
-        """L of R = L Lᵀ, [D, D]."""
-        return self._factor
-
-    @property
-    def tail_dependence(self) -> TailDependence:
-        """λ_L = λ_U = 0; two of [D, D]."""
-        eye = tf.eye(self.dimension, dtype=self.dtype)
-        return TailDependence(eye, eye)
-
-    def scores(self, tails: LogTails) -> tf.Tensor:
-        """Q = Φ⁻¹(u), [batch..., D]."""
-        return normal_quantile(tails)
-
-    def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Q itself."""
-        return quantiles
-
-    def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Log N(q; 0, R), [batch...]."""
-        square = tf.reduce_sum(self._white(quantiles) ** 2, axis=-1)
-        constant = 0.5 * self.dimension * np.log(2 * np.pi)
-        return -0.5 * square - constant - self._half_log_det()
-
-    def log_density_of_scores(self, scores: tf.Tensor) -> tf.Tensor:
-        """Returns log c(u) from q = Φ⁻¹(u), [batch..., D] → [batch...]."""
-        white = self._white(scores)
-        # (q − e)(q + e) for q² − e²: the squares of far scores would cancel.
-        difference = tf.reduce_sum((scores - white) * (scores + white), axis=-1)
-        return 0.5 * difference - self._half_log_det()
-
-    def sample_quantiles(self, n: Any, seed: Any) -> tf.Tensor:
-        """Draws q = L e, [n, D]."""
-        return self._colored(_normal([n, self.dimension], seed, self.dtype))
-
-    def sample_tails(self, n: Any, seed: Any) -> LogTails:
-        """Draws (ln u, ln(1 − u)), each [n, D], with gradients to L."""
-        return normal_log_tails(self.sample_quantiles(n, seed))
-
-    def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
-        return tf.exp(normal_log_tails(self._white(normal_quantile(tails))).below)
-
-    def _inverse_rosenblatt(self, w: tf.Tensor) -> LogTails:
-        white = normal_quantile(LogTails.from_probability(w))
-        return normal_log_tails(self._colored(white))
+__all__ = ["StudentTCopula"]
 
 
 class StudentTCopula(EllipticalCopula):
@@ -322,7 +153,7 @@ class StudentTCopula(EllipticalCopula):
         """Draws q = L e √(ν/W), W ~ χ²_ν, [n, D]."""
         normal_seed, mixing_seed = tfp.random.split_seed(seed, 2)
         df = tf.convert_to_tensor(self.df)
-        white = _normal([n, self.dimension], normal_seed, self.dtype)
+        white = standard_normal([n, self.dimension], normal_seed, self.dtype)
         mixing = tfp.distributions.ExpGamma(df / 2, tf.constant(0.5, self.dtype))
         log_w = mixing.sample([n, 1], seed=mixing_seed)
         return self._colored(white) * tf.exp(0.5 * (tf.math.log(df) - log_w))
@@ -368,8 +199,3 @@ def _log_one_plus_scaled(square: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
     scaled = 2 * log_scale + tf.math.log(tf.exp(-2 * log_scale) + safe)
     plain = tf.math.log1p(tf.where(is_scaled, tf.zeros_like(square), square))
     return tf.where(is_scaled, scaled, plain)
-
-
-def _normal(shape: Any, seed: Any, dtype: tf.DType) -> tf.Tensor:
-    seed = tfp.random.sanitize_seed(seed)
-    return tf.random.stateless_normal(shape, seed, dtype=dtype)
