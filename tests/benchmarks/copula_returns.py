@@ -108,12 +108,16 @@ def report(name, label, found, diverged, seeds, seconds):
 def draw(path, test, columns, samples):
     from matplotlib.figure import Figure
 
-    from tfp_flows.diagnostics.tail_plots import tail_quantile_plot
+    from tfp_flows.diagnostics.tail_plots import exceedance_plot, tail_quantile_plot
 
     figure = Figure(figsize=(11, 3.8), layout="constrained")
-    for axis, column in zip(figure.subplots(1, 3), (0, 2, 16), strict=True):
+    figure.suptitle("A light base leaves two to six times too many rows in the tails")
+    left, *others = figure.subplots(1, 3)
+    exceedance_plot(test, samples, axis=left).set_title("all columns", fontsize=10)
+    for axis, column in zip(others, (0, 2), strict=True):
         values = {name: rows[:, column] for name, rows in samples.items()}
         tail_quantile_plot(test[:, column], values, column=columns[column], axis=axis)
+        axis.get_legend().remove()
     figure.savefig(path, dpi=110)
 
 

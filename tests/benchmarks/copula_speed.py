@@ -5,7 +5,8 @@
 Medians over 30 rounds in one process, the candidates in turn, compiled by
 `tf.function`; `ratio` is to the rival named. The Student-t copula of t marginals with
 its own ν is a multivariate t and is computed so; the one with other ν a column goes
-through ln u. `+ gradient` is value and gradient for x.
+through ln u, a cdf and a quantile, beside which stand those of TFP alone. `+ gradient`
+is value and gradient for x.
 """
 
 import argparse
@@ -49,7 +50,12 @@ def candidates(size):
         "Gumbel, t": (distributions.GumbelCopula(2.0, size), marginals, "Clayton, t"),
         "Frank, t": (distributions.FrankCopula(3.0, size), marginals, "Clayton, t"),
     }  # fmt: skip
-    made = [("TFP multivariate t", "TFP multivariate t", multivariate.log_prob)]
+    rival = "TFP multivariate t"
+    made = [
+        (rival, rival, multivariate.log_prob),
+        ("TFP t of other ν, cdf alone", rival, others.cdf),
+        ("TFP t, quantile alone", rival, tfd.StudentT(4.0, 0.0, 1.0).quantile),
+    ]
     for label, (copula, parts, rival) in copulas.items():
         base = distributions.CopulaDistribution(copula, parts)
         made.append((label, rival, base.log_prob))
@@ -82,7 +88,7 @@ def main():
     u = tf.random.stateless_uniform(x.shape, (0, 2), 0.01, 0.99)
     runs = {}
     for label, _, function in made:
-        argument = u if "alone" in label else x
+        argument = u if "copula alone" in label or "quantile" in label else x
         for suffix, wrapped in (("", function), ("+", with_gradient(function))):
             compiled = tf.function(wrapped, autograph=False)
             compiled(argument)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from tfp_flows.diagnostics import exceedances, tail_quantiles
 from tfp_flows.diagnostics.plots import png
-from tfp_flows.diagnostics.tail_plots import tail_quantile_plot
+from tfp_flows.diagnostics.tail_plots import exceedance_plot, tail_quantile_plot
 
 
 def heavy(rows, columns=2, seed=0):
@@ -61,3 +61,14 @@ def test_picture_has_a_point_a_probability_for_each_model():
     np.testing.assert_allclose(lines[1].get_xdata(), lines[1].get_ydata())
     assert "gain" in axis.get_xlabel()
     assert png(axis.figure).startswith(b"\x89PNG")
+
+
+def test_picture_of_exceedances_is_that_of_their_ratios():
+    x, samples = heavy(500), {"right": heavy(5000, seed=1), "light": heavy(5000) / 3}
+    axis = exceedance_plot(x, samples)
+    for line, rows in zip(axis.lines, samples.values(), strict=False):
+        levels, ratios = line.get_data()
+        assert (levels[0], levels[-1]) == (pytest.approx(0.004), pytest.approx(0.2))
+        expected = [exceedances(x, rows, level).ratio for level in levels]
+        np.testing.assert_array_equal(ratios, expected)
+    assert [text.get_text() for text in axis.get_legend().texts] == list(samples)

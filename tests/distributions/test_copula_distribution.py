@@ -11,6 +11,7 @@ from tests.cases.case import parametrize
 from tests.cases.distributions import BASES, correlated, student_t, two_normals
 from tests.distributions.test_copulas import families
 from tests.randomness import perturb
+from tests.reference.far_copulas import LOG_DENSITIES, POINTS
 from tfp_flows import distributions as ours
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel
@@ -27,8 +28,8 @@ def test_base_passes_the_public_audit(case):
     check_distribution(base, case.points(), num_samples=1500)
 
 
-# Where float32's cdf is 1 from 4,100 on: x of two t₂ variables and ln c of a Gumbel
-# copula of θ = 2.5, to four decimals from a 40-digit computation.
+# Saturation points of float32's cdfs; ln c of a Gumbel copula of θ = 2.5 at x of two
+# t₂ variables, whose cdf is 1 from 4,100 on.
 FAR = {
     (50, 50): 7.8144,
     (1e3, 1e3): 13.8051,
@@ -41,12 +42,59 @@ FAR = {
 }
 
 
+def t2(size, dtype="float32"):
+    df, zeros = tf.fill([size], tf.constant(2.0, dtype)), tf.zeros([size], dtype)
+    return tfd.StudentT(df, zeros, tf.ones([size], dtype))
+
+
 def test_gumbel_in_single_precision_has_four_decimals_far_out():
-    marginals = tfd.StudentT(df=[2.0, 2.0], loc=0.0, scale=1.0)
-    base = ours.CopulaDistribution(ours.GumbelCopula(2.5, 2), marginals)
+    base = ours.CopulaDistribution(ours.GumbelCopula(2.5, 2), t2(2))
     x = tf.constant(list(FAR), "float32")
-    found = base.log_prob(x) - tf.reduce_sum(marginals.log_prob(x), axis=-1)
+    found = base.log_prob(x) - tf.reduce_sum(t2(2).log_prob(x), axis=-1)
     np.testing.assert_allclose(found, list(FAR.values()), atol=1e-4)
+
+
+@pytest.mark.parametrize(("family", "size"), LOG_DENSITIES)
+def test_four_digits_and_finite_gradients_up_to_a_million(family, size):
+    """In single precision, against 60 digits; gradients against double precision."""
+    gradients = {}
+    points = np.array(POINTS)[:, :size]
+    for dtype in ("float32", "float64"):
+        copula = families(size, dtype)[family]
+        marginals = t2(size, dtype)
+        base = ours.CopulaDistribution(copula, marginals)
+        x = tf.constant(points, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = base.log_prob(x)
+        gradients[dtype] = tape.gradient(found, x)
+        assert np.isfinite(gradients[dtype]).all()
+        exact = stats.t(2).logpdf(points).sum(axis=-1) + LOG_DENSITIES[family, size]
+        np.testing.assert_allclose(
+            found, exact, rtol=1e-4 if dtype == "float32" else 1e-8
+        )
+        log_c = found - tf.reduce_sum(marginals.log_prob(x), axis=-1)
+        np.testing.assert_allclose(
+            log_c, LOG_DENSITIES[family, size], rtol=1e-4, atol=1e-4
+        )
+    np.testing.assert_allclose(*gradients.values(), rtol=1e-3, atol=1e-5)
+
+
+def test_light_marginals_of_a_heavy_copula_stay_in_range():
+    """The quantiles, exp(125,000), do not; ln c from 60 digits."""
+    x = [[20, 20], [50, -50], [-1e3, 1e3], [1e3, 1e3], [0, 300], [-1e3, 1]]
+    expected = [
+        201.647755,
+        1249.26612,
+        500002.261,
+        500005.557,
+        -11251.8326,
+        -125001.429,
+    ]
+    marginals = tfd.Normal([0.0, 0.0], 1.0)
+    base = ours.CopulaDistribution(families(2, "float32")["student"], marginals)
+    found = base.log_prob(x) - tf.reduce_sum(marginals.log_prob(x), axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
 EXTREME = [
@@ -60,10 +108,7 @@ def test_single_precision_agrees_with_double_up_to_a_million(family):
     """Values to four digits, gradients for x and every parameter finite."""
     values = {}
     for dtype in ("float32", "float64"):
-        marginals = tfd.StudentT(
-            tf.constant([2.0, 2.0], dtype), tf.zeros(2, dtype), tf.ones(2, dtype)
-        )
-        base = ours.CopulaDistribution(families(2, dtype)[family], marginals)
+        base = ours.CopulaDistribution(families(2, dtype)[family], t2(2, dtype))
         x = tf.constant(EXTREME, dtype)
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -90,11 +135,9 @@ def test_single_precision_agrees_with_double_up_to_a_million(family):
     ids=lambda marginal: marginal.name,
 )
 def test_every_marginal_is_finite_far_out_and_samples_finite(marginals):
-    for family, copula in families(2, "float32").items():
+    for copula in families(2, "float32").values():
         base = ours.CopulaDistribution(copula, marginals)
-        # Beyond, the Student-t scores of a light tail leave float32 themselves.
-        far = 20.0 if family == "student" else 1e3
-        x = far * tf.constant([[0.1, 0.1], [-0.1, 0.1], [-0.3, 0.0], [1.0, 1.0]])
+        x = 1e3 * tf.constant([[0.1, 0.1], [-0.1, 0.1], [-0.3, 0.0], [1.0, 1.0]])
         with tf.GradientTape() as tape:
             tape.watch(x)
             value = base.log_prob(x)

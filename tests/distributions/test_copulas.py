@@ -1,5 +1,6 @@
 """Copulas against the public audit, other packages and 40-digit references."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -135,9 +136,15 @@ def test_inverse_conditional_cdf_undoes_the_conditional_cdf(size):
         np.testing.assert_allclose(back, u, atol=1e-8, err_msg=family)
 
 
-def test_a_family_without_closed_inverse_says_so():
-    with pytest.raises(NotImplementedError, match="GumbelCopula in 2 dimensions"):
-        ours.GumbelCopula(2.0, 2).inverse_rosenblatt([0.2, 0.3])
+@pytest.mark.parametrize(
+    "copula",
+    [ours.GumbelCopula(2.0, 2), ours.FrankCopula(2.0, 3), ours.JoeCopula(2.0)],
+    ids=lambda copula: copula.name,
+)
+def test_a_family_without_closed_inverse_names_those_that_have_one(copula):
+    label = f"{copula.name} in {copula.dimension} dimensions"
+    with pytest.raises(NotImplementedError, match=f"{label}.*ClaytonCopula"):
+        copula.inverse_rosenblatt([0.2] * copula.dimension)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +293,7 @@ def test_outside_of_the_cube_the_density_is_zero():
         (lambda: ours.FrankCopula(-1.0, 3), "in 3 dimensions: expected .* > 0"),
         (lambda: ours.FrankCopula(0.0, 2), "other than 0"),
         (lambda: ours.JoeCopula(2.0, 3), "expected dimension 2, received 3"),
-        (lambda: ours.GumbelCopula(np.nan, 2), "received nan"),
+        (lambda: ours.GumbelCopula(np.nan, 2), "a finite number, received nan"),
         (lambda: ours.ClaytonCopula(1.0, 1), "at least two variables"),
         (lambda: ours.GaussianCopula(np.eye(3) * 2), "rows of unit norm"),
         (lambda: ours.GaussianCopula(np.ones(3)), r"expected shape \[D, D\]"),
@@ -300,3 +307,8 @@ def test_outside_of_the_cube_the_density_is_zero():
 def test_bad_parameters_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_keras_variable_that_would_not_train_is_refused():
+    with pytest.raises(TypeError, match=r"keras\.Variable.*`\.value`"):
+        ours.GumbelCopula(keras.Variable(2.0), 2)

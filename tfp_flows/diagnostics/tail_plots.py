@@ -1,10 +1,11 @@
 """Pictures of tails; imports matplotlib, as `plots` does."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from tfp_flows.diagnostics.tails import tail_quantiles
+from tfp_flows.diagnostics.tails import exceedances, tail_quantiles
 from tfp_flows.diagnostics.theme import LIGHT, Theme, dress, heading
 
 try:
@@ -16,9 +17,45 @@ except ImportError as error:
         'Run: pip install "tfp_flows[cli]"'
     ) from error
 
-__all__ = ["tail_quantile_plot"]
+__all__ = ["exceedance_plot", "tail_quantile_plot"]
 
-_MARKERS = "os^Dv"
+_STYLES = ["-", "--", "-.", ":"]
+
+
+def exceedance_plot(
+    data: np.ndarray,
+    samples: Mapping[str, np.ndarray],
+    *,
+    axis: Axes | None = None,
+    theme: Theme = LIGHT,
+) -> Axes:
+    """Draws how often rows lie beyond a model's quantiles, over how often they should.
+
+    Both sides of all columns together. A model of light tails rises to the left.
+
+    Args:
+        data: Held-out rows ``[N, D]``.
+        samples: Rows drawn from each model by its name, ``[M, D]``, M ≥ 2·N.
+        axis: Where to draw.
+        theme: Colors.
+
+    Returns:
+        The axis.
+    """
+    if axis is None:
+        figure = Figure(figsize=(5.2, 4.8), layout="constrained", facecolor=theme.paper)
+        axis = figure.subplots()
+    dress(axis, theme)
+    least = max(20 / min(len(rows) for rows in samples.values()), 0.5 / len(data))
+    levels = np.geomspace(least, 0.2, 30)
+    for (name, rows), style in zip(samples.items(), _styles(theme), strict=False):
+        ratios = [exceedances(data, rows, level).ratio for level in levels]
+        axis.plot(levels, ratios, label=name, **style)
+    axis.axhline(1, color=theme.data, lw=1.2)
+    axis.set_xscale("log")
+    axis.set(xlabel="probability beyond the quantile", ylabel="observed / expected")
+    axis.legend(frameon=False, labelcolor=theme.ink)
+    return axis
 
 
 def tail_quantile_plot(
@@ -52,16 +89,13 @@ def tail_quantile_plot(
     dress(axis, theme)
     center = np.median(data)
     spread = np.subtract(*np.quantile(data, [0.75, 0.25]))
-    colors = [theme.model, theme.muted, theme.ink, theme.data]
-    for index, (name, values) in enumerate(samples.items()):
+    for (name, values), style in zip(samples.items(), _styles(theme), strict=False):
         _, observed, modeled = tail_quantiles(data, values)
         axis.plot(
             (observed - center) / spread,
             (modeled - center) / spread,
-            _MARKERS[index % len(_MARKERS)],
-            ms=4,
-            color=colors[index % len(colors)],
             label=name,
+            **style,
         )
     ends = np.array(axis.get_xlim())
     axis.plot(ends, ends, color=theme.data, lw=1.2)
@@ -70,3 +104,11 @@ def tail_quantile_plot(
     axis.set(xlabel=f"{column}: held-out quantile", ylabel="quantile of samples")
     axis.legend(frameon=False, labelcolor=theme.ink)
     return axis
+
+
+def _styles(theme: Theme) -> list[dict[str, Any]]:
+    colors = [theme.model, theme.muted, theme.ink, theme.data]
+    return [
+        {"color": color, "ls": style, "lw": 1.8}
+        for color, style in zip(colors, _STYLES, strict=True)
+    ]

@@ -5,13 +5,10 @@ from tfp_flows.distributions.clayton_copula import ClaytonCopula
 from tfp_flows.distributions.copula_distribution import CopulaDistribution
 from tfp_flows.distributions.correlation import correlation_factor
 from tfp_flows.distributions.dequantized import Dequantized
-from tfp_flows.distributions.elliptical_copulas import (
-    GaussianCopula,
-    StudentTCopula,
-)
 from tfp_flows.distributions.fit_copula import fit_copula
 from tfp_flows.distributions.fit_marginals import choose_marginals, fit_marginals
 from tfp_flows.distributions.frank_copula import FrankCopula
+from tfp_flows.distributions.gaussian_copula import GaussianCopula
 from tfp_flows.distributions.gaussian_mixture import GaussianMixture
 from tfp_flows.distributions.generalized_pareto_tails import GeneralizedParetoTails
 from tfp_flows.distributions.geometric_score import (
@@ -26,6 +23,7 @@ from tfp_flows.distributions.mixture_weights import (
     MixtureWeights,
     fit_mixture_weights,
 )
+from tfp_flows.distributions.student_t_copula import StudentTCopula
 from tfp_flows.distributions.tail_index import fit_student_t, hill
 from tfp_flows.distributions.with_quantile import WithQuantile
 

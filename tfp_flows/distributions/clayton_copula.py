@@ -3,11 +3,9 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.distributions.archimedean_copula import ArchimedeanCopula
 from tfp_flows.distributions.copula import (
-    Copula,
     TailDependence,
     exchangeable,
     scalar_parameter,
@@ -18,7 +16,7 @@ from tfp_flows.ops.log_tails import LogTails, log_expm1
 __all__ = ["ClaytonCopula"]
 
 
-class ClaytonCopula(Copula):
+class ClaytonCopula(ArchimedeanCopula):
     """C(u) = (1 + Σᵢ (uᵢ^−θ − 1))^(−1/θ), θ > 0; independence as θ → 0.
 
         log c = Σₖ₌₀^{D−1} ln(1 + kθ) − (1 + θ) Σᵢ ln uᵢ
@@ -33,7 +31,7 @@ class ClaytonCopula(Copula):
         dimension: D ≥ 2.
         dtype: floating dtype where theta is a number.
         validate_args: as in TFP.
-        name: name of the distribution.
+        name: name of the distribution; that of the class if None.
 
     Example:
         >>> ClaytonCopula(2.0, 2).kendall_tau[0, 1].numpy().item()
@@ -43,45 +41,7 @@ class ClaytonCopula(Copula):
     copulas in high dimensions", arXiv:1108.6032.
     """
 
-    def __init__(
-        self,
-        theta: Any,
-        dimension: int,
-        *,
-        dtype: Any = "float32",
-        validate_args: bool = False,
-        name: str = "ClaytonCopula",
-    ) -> None:
-        self._theta = scalar_parameter(
-            theta, dtype, low=0.0, strict=True, name=f"theta of {name}"
-        )
-        super().__init__(
-            dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
-            dtype=self._theta.dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {
-            "theta": tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=lambda: tfb.Softplus(low=1e-4)
-            )
-        }
-
-    @property
-    def theta(self) -> Any:
-        """θ, the strength of the dependence."""
-        return self._theta
+    _LEAST_TRAINABLE = 1e-4
 
     @property
     def kendall_tau(self) -> tf.Tensor:
@@ -116,6 +76,12 @@ class ClaytonCopula(Copula):
         """Draws (ln u, ln(1 − u)), each [n, D], with gradients to θ."""
         log_exponentials = log_exponential([n, self.dimension], seed, self.dtype)
         return self._from_conditional(tf.exp(log_exponentials))
+
+    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
+        return scalar_parameter(theta, dtype, low=0.0, strict=True, name=label)
+
+    def _is_reparameterized(self, dimension: int) -> bool:
+        return True
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)

@@ -3,6 +3,7 @@
 import abc
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -103,6 +104,9 @@ class Copula(tfd.Distribution):
     def inverse_rosenblatt(self, w: Any) -> tf.Tensor:
         """Returns the u that `rosenblatt` maps to w, both [batch..., D].
 
+        In closed form for the independence, Gaussian, Student-t and Clayton copula,
+        and for Frank's in 2 dimensions.
+
         Raises:
             NotImplementedError: the family has no closed form in this dimension.
         """
@@ -118,8 +122,9 @@ class Copula(tfd.Distribution):
     def _inverse_rosenblatt(self, w: tf.Tensor) -> LogTails:
         raise NotImplementedError(
             f"{type(self).__name__} in {self.dimension} dimensions has no closed form "
-            "of the inverse conditional cdf. Draw with `sample`, or choose a Gaussian, "
-            "Student-t or Clayton copula."
+            "of the inverse conditional cdf. Expected one that has: "
+            "IndependenceCopula, GaussianCopula, StudentTCopula and ClaytonCopula in "
+            "any dimension, FrankCopula in 2. To draw from this one, call `sample`."
         )
 
     def _log_prob(self, u: tf.Tensor) -> tf.Tensor:
@@ -172,8 +177,14 @@ def scalar_parameter(
         name: how the message calls it, "theta of ClaytonCopula".
 
     Raises:
+        TypeError: a `keras.Variable`, which TFP would take for a constant.
         ValueError: no scalar, or out of the range.
     """
+    if isinstance(value, keras.Variable):
+        raise TypeError(
+            f"{name}: expected a number, a tf.Variable or a deferred tensor, received "
+            "a keras.Variable, which would never train here. Pass its `.value`."
+        )
     is_reference = isinstance(value, tf.Variable | tfp.util.DeferredTensor)
     parameter = value if is_reference else tf.convert_to_tensor(value, dtype)
     if parameter.shape.rank != 0:
@@ -181,12 +192,14 @@ def scalar_parameter(
             f"{name}: expected one number, received shape {tuple(parameter.shape)}."
         )
     known = tf.get_static_value(tf.convert_to_tensor(parameter))
-    if known is not None and not (known > low if strict else known >= low):
-        sign = ">" if strict else "≥"
-        raise ValueError(
-            f"{name}: expected a finite number {sign} {low:g}, received {known:g}. "
-            "Values near the bound mean near independence."
-        )
-    if known is not None and not np.isfinite(known):
+    if known is None:
+        return parameter
+    if not np.isfinite(known):
         raise ValueError(f"{name}: expected a finite number, received {known:g}.")
+    if not (known > low if strict else known >= low):
+        raise ValueError(
+            f"{name}: expected a number {'>' if strict else '≥'} {low:g}, received "
+            f"{known:g}. A variable is kept there by tfp.util.TransformedVariable("
+            "start, tfb.Softplus(low))."
+        )
     return parameter

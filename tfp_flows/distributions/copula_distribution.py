@@ -9,13 +9,11 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions.copula import Copula
-from tfp_flows.distributions.elliptical_copulas import (
-    EllipticalCopula,
-    GaussianCopula,
-    StudentTCopula,
-)
+from tfp_flows.distributions.elliptical_copula import EllipticalCopula
+from tfp_flows.distributions.gaussian_copula import GaussianCopula
 from tfp_flows.distributions.independence_copula import IndependenceCopula
 from tfp_flows.distributions.marginals import check_marginal, log_tails_of, quantile_of
+from tfp_flows.distributions.student_t_copula import StudentTCopula
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["CopulaDistribution"]
@@ -114,11 +112,9 @@ class CopulaDistribution(tfd.Distribution):
         columns = self._split(x)
         copula = self._copula
         if isinstance(copula, EllipticalCopula):
-            scores = self._scores(columns)
             if all(self._native):
-                log_scales = self._log_scales()
-                return copula.joint_log_prob(scores) - tf.reduce_sum(log_scales)
-            joint = copula.log_density_of_scores(scores)
+                return self._native_log_prob(columns)
+            joint = copula.log_density_of_scores(self._scores(columns))
         elif isinstance(copula, IndependenceCopula):
             joint = tf.zeros([], self.dtype)
         else:
@@ -132,7 +128,7 @@ class CopulaDistribution(tfd.Distribution):
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         copula = self._copula
         if isinstance(copula, EllipticalCopula) and all(self._native):
-            columns = self._split(copula.sample_scores(n, seed))
+            columns = self._split(copula.sample_quantiles(n, seed))
             return self._joined(
                 [
                     part.loc + part.scale * column
@@ -177,26 +173,32 @@ class CopulaDistribution(tfd.Distribution):
             self._joined([pair.above for pair in pairs]),
         )
 
-    def _scores(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Scores of an elliptical copula, without u where marginals are its own."""
-        return self._joined(
-            [
-                (column - part.loc) / part.scale
-                if native
-                else self._copula.scores(log_tails_of(part, column))
-                for part, column, native in zip(
-                    self._parts, columns, self._native, strict=True
-                )
-            ]
-        )
-
-    def _log_scales(self) -> tf.Tensor:
-        return self._joined(
+    def _native_log_prob(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The multivariate distribution's, without u."""
+        pairs = list(zip(self._parts, columns, strict=True))
+        quantiles = self._joined([_standardized(*pair) for pair in pairs])
+        log_scales = self._joined(
             [
                 tf.math.log(
                     tf.broadcast_to(part.scale, [] if width is None else [width])
                 )
                 for part, width in zip(self._parts, self._widths, strict=True)
+            ]
+        )
+        joint = self._copula.joint_log_prob(quantiles)
+        return joint - tf.reduce_sum(log_scales)
+
+    def _scores(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Scores of an elliptical copula, without u where marginals are its own."""
+        copula = self._copula
+        return self._joined(
+            [
+                copula.scores_of_quantiles(_standardized(part, column))
+                if native
+                else copula.scores(log_tails_of(part, column))
+                for part, column, native in zip(
+                    self._parts, columns, self._native, strict=True
+                )
             ]
         )
 
@@ -244,6 +246,10 @@ def _checked_widths(
             "shape [D]; a sequence has one distribution a column."
         )
     return widths
+
+
+def _standardized(part: tfd.Distribution, column: tf.Tensor) -> tf.Tensor:
+    return (column - part.loc) / part.scale
 
 
 def _is_native(copula: Copula, part: tfd.Distribution) -> bool:

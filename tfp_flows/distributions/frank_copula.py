@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.distributions.archimedean_copula import ArchimedeanCopula
 from tfp_flows.distributions.copula import (
-    Copula,
     TailDependence,
     exchangeable,
     scalar_parameter,
@@ -20,7 +19,7 @@ from tfp_flows.ops.log_tails import LogTails, log1mexp, log1mexp_of_log, log_neg
 __all__ = ["FrankCopula"]
 
 
-class FrankCopula(Copula):
+class FrankCopula(ArchimedeanCopula):
     """C(u) = −(1/θ) ln(1 − p Πᵢ (1 − e^(−θ uᵢ)) / p), p = 1 − e^−θ, θ > 0.
 
     With h = p Πᵢ (1 − e^(−θ uᵢ)) / p, r = h / (1 − h) and n = D − 1,
@@ -39,7 +38,7 @@ class FrankCopula(Copula):
         dimension: D ≥ 2.
         dtype: floating dtype where theta is a number.
         validate_args: as in TFP.
-        name: name of the distribution.
+        name: name of the distribution; that of the class if None.
 
     Example:
         >>> FrankCopula(3.0, 2).kendall_tau[0, 1].numpy().round(4).item()
@@ -50,50 +49,7 @@ class FrankCopula(Copula):
     variables".
     """
 
-    def __init__(
-        self,
-        theta: Any,
-        dimension: int,
-        *,
-        dtype: Any = "float32",
-        validate_args: bool = False,
-        name: str = "FrankCopula",
-    ) -> None:
-        low = -np.inf if dimension == 2 else 0.0
-        label = f"theta of {name} in {dimension} dimensions"
-        self._theta = scalar_parameter(theta, dtype, low=low, strict=True, name=label)
-        if tf.get_static_value(tf.convert_to_tensor(self._theta)) == 0:
-            raise ValueError(
-                f"{label}: expected a number other than 0, received 0. "
-                "IndependenceCopula is its limit."
-            )
-        super().__init__(
-            dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
-            dtype=self._theta.dtype,
-            reparameterized=dimension == 2,
-            validate_args=validate_args,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {
-            "theta": tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=lambda: tfb.Softplus(low=1e-4)
-            )
-        }
-
-    @property
-    def theta(self) -> Any:
-        """θ, the strength of the dependence."""
-        return self._theta
+    _LEAST_TRAINABLE = 1e-4
 
     @property
     def kendall_tau(self) -> tf.Tensor:
@@ -138,6 +94,20 @@ class FrankCopula(Copula):
             theta
         )
         return LogTails.from_below(log_u)
+
+    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
+        low = -np.inf if dimension == 2 else 0.0
+        label = f"{label} in {dimension} dimensions"
+        checked = scalar_parameter(theta, dtype, low=low, strict=True, name=label)
+        if tf.get_static_value(tf.convert_to_tensor(checked)) == 0:
+            raise ValueError(
+                f"{label}: expected a number other than 0, received 0. "
+                "IndependenceCopula is its limit."
+            )
+        return checked
+
+    def _is_reparameterized(self, dimension: int) -> bool:
+        return dimension == 2
 
     def _positive(self, tails: LogTails) -> tuple[tf.Tensor, LogTails]:
         """|θ|, and the second variable mirrored where θ < 0."""

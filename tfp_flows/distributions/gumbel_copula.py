@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.distributions.archimedean_copula import ArchimedeanCopula
 from tfp_flows.distributions.copula import (
-    Copula,
     TailDependence,
     exchangeable,
     scalar_parameter,
@@ -20,7 +19,7 @@ from tfp_flows.ops.log_tails import LogTails, log_neg_log
 __all__ = ["GumbelCopula"]
 
 
-class GumbelCopula(Copula):
+class GumbelCopula(ArchimedeanCopula):
     """C(u) = exp(−(Σᵢ (−ln uᵢ)^θ)^(1/θ)), θ ≥ 1; independence at θ = 1.
 
     With lᵢ = ln(−ln uᵢ), t = Σᵢ exp(θ lᵢ), a = 1/θ and x = tᵃ,
@@ -39,7 +38,7 @@ class GumbelCopula(Copula):
         dimension: D ≥ 2.
         dtype: floating dtype where theta is a number.
         validate_args: as in TFP.
-        name: name of the distribution.
+        name: name of the distribution; that of the class if None.
 
     Example:
         >>> GumbelCopula(2.5, 2).kendall_tau[0, 1].numpy().round(6).item()
@@ -49,45 +48,7 @@ class GumbelCopula(Copula):
     (1975), "Stable densities under change of scale".
     """
 
-    def __init__(
-        self,
-        theta: Any,
-        dimension: int,
-        *,
-        dtype: Any = "float32",
-        validate_args: bool = False,
-        name: str = "GumbelCopula",
-    ) -> None:
-        self._theta = scalar_parameter(
-            theta, dtype, low=1.0, strict=False, name=f"theta of {name}"
-        )
-        super().__init__(
-            dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
-            dtype=self._theta.dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {
-            "theta": tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=lambda: tfb.Softplus(low=1.0)
-            )
-        }
-
-    @property
-    def theta(self) -> Any:
-        """θ, the strength of the dependence."""
-        return self._theta
+    _LEAST_TRAINABLE = 1.0
 
     @property
     def kendall_tau(self) -> tf.Tensor:
@@ -125,6 +86,12 @@ class GumbelCopula(Copula):
         log_e = log_exponential([n, self.dimension], seed, self.dtype)
         log_minus_log_u = (log_e - log_stable) / theta
         return LogTails.from_below(-tf.exp(log_minus_log_u))
+
+    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
+        return scalar_parameter(theta, dtype, low=1.0, strict=False, name=label)
+
+    def _is_reparameterized(self, dimension: int) -> bool:
+        return True
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)

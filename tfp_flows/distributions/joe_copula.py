@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.distributions.archimedean_copula import ArchimedeanCopula
 from tfp_flows.distributions.copula import (
-    Copula,
     TailDependence,
     exchangeable,
     scalar_parameter,
@@ -24,7 +23,7 @@ __all__ = ["JoeCopula"]
 _LARGE = 12.0
 
 
-class JoeCopula(Copula):
+class JoeCopula(ArchimedeanCopula):
     """C(u, v) = 1 − (ūᶿ + v̄ᶿ − ūᶿ v̄ᶿ)^(1/θ), ū = 1 − u, θ ≥ 1; independence at 1.
 
         s = ūᶿ + v̄ᶿ − (ū v̄)ᶿ
@@ -39,7 +38,7 @@ class JoeCopula(Copula):
         dimension: 2.
         dtype: floating dtype where theta is a number.
         validate_args: as in TFP.
-        name: name of the distribution.
+        name: name of the distribution; that of the class if None.
 
     Raises:
         ValueError: another dimension than 2.
@@ -52,6 +51,8 @@ class JoeCopula(Copula):
     given margins"; Hofert (2008), "Sampling Archimedean copulas".
     """
 
+    _LEAST_TRAINABLE = 1.0
+
     def __init__(
         self,
         theta: Any,
@@ -59,43 +60,11 @@ class JoeCopula(Copula):
         *,
         dtype: Any = "float32",
         validate_args: bool = False,
-        name: str = "JoeCopula",
+        name: str | None = None,
     ) -> None:
-        self._theta = scalar_parameter(
-            theta, dtype, low=1.0, strict=False, name=f"theta of {name}"
-        )
-        if dimension != 2:
-            raise ValueError(
-                f"{name}: expected dimension 2, received {dimension}. GumbelCopula has "
-                "the same upper tail dependence in any dimension."
-            )
         super().__init__(
-            dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
-            dtype=self._theta.dtype,
-            reparameterized=False,
-            validate_args=validate_args,
-            name=name,
+            theta, dimension, dtype=dtype, validate_args=validate_args, name=name
         )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {
-            "theta": tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=lambda: tfb.Softplus(low=1.0)
-            )
-        }
-
-    @property
-    def theta(self) -> Any:
-        """θ, the strength of the dependence."""
-        return self._theta
 
     @property
     def kendall_tau(self) -> tf.Tensor:
@@ -134,6 +103,17 @@ class JoeCopula(Copula):
         log_e = log_exponential([n, 2], seed, self.dtype)
         log_survival = log1mexp(tf.exp(log_e - log_v)) / theta
         return LogTails.from_below(log_survival).flipped()
+
+    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
+        if dimension != 2:
+            raise ValueError(
+                f"{label}: expected dimension 2, received {dimension}. GumbelCopula "
+                "has the same upper tail dependence in any dimension."
+            )
+        return scalar_parameter(theta, dtype, low=1.0, strict=False, name=label)
+
+    def _is_reparameterized(self, dimension: int) -> bool:
+        return False
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)
