@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from tfp_flows.diagnostics import plots
-from tfp_flows.diagnostics.theme import LIGHT, Theme, dress, heading, shades, shortened
+from tfp_flows.diagnostics.canvas import Axes, png, titled_axis
+from tfp_flows.diagnostics.theme import LIGHT, Theme, shades, shortened
 from tfp_flows.diagnostics.volume import VolumeReport
 
 __all__ = ["volume_profile", "write_profile"]
@@ -38,12 +36,8 @@ def volume_profile(
     """
     if not reports:
         raise ValueError("Expected at least one report, received none. Measure first.")
-    if axis is None:
-        size = plots.WIDTH, 4.2
-        figure = Figure(figsize=size, layout="constrained", facecolor=theme.paper)
-        heading(figure, "A profile that runs away from zero is trouble", theme)
-        axis = figure.subplots()
-    dress(axis, theme)
+    title = "A profile that runs away from zero is trouble"
+    axis = titled_axis(axis, 4.2, title, theme)
     chosen = np.unique(np.linspace(0, len(reports) - 1, _MAX_LINES).round().astype(int))
     strengths = np.linspace(0.0, 1.0, len(chosen)) if len(chosen) > 1 else [1.0]
     for index, strength in zip(chosen, strengths, strict=True):
@@ -73,4 +67,4 @@ def volume_profile(
 def write_profile(path: str | Path, reports: Sequence[VolumeReport]) -> None:
     """Writes `volume_profile` as a PNG file."""
     figure: Any = volume_profile(reports).figure
-    Path(path).write_bytes(plots.png(figure))
+    Path(path).write_bytes(png(figure))
