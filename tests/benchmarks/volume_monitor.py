@@ -72,7 +72,7 @@ def compiled_monitor(model, x):
 
     def begin_again(logs=None):
         # `fit` would compile again: this probe is ready.
-        with mock.patch.object(volume_monitor, "VolumeProbe", lambda *_, **__: probe):
+        with mock.patch.object(volume_monitor, "VolumeProbe", return_value=probe):
             start(monitor, logs)
 
     probe = monitor._probe
