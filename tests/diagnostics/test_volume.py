@@ -336,11 +336,20 @@ def test_a_model_of_gridded_data_is_watched():
     assert np.isfinite(monitor.reports[-1].nll)
 
 
+def test_a_probe_without_spread_has_an_absolute_round_trip():
+    layer = tfb.ScaleMatvecDiag(tf.Variable([3.0], dtype="float64"))
+    found = measure_volume(flow(layer, size=1), np.full((2, 1), 0.7))
+    assert found.round_trip < 1e-15
+    assert raised_flags(found, VolumeLimits(), is_warm=True) == ()
+
+
 def test_unusable_probes_are_refused():
     with pytest.raises(ValueError, match="at least one row"):
         VolumeMonitor(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="at least one row"):
         measure_volume(expanding(1.0), np.zeros((0, 3), "f"))
+    with pytest.raises(TypeError, match=r"next\(iter\(dataset\)\)"):
+        VolumeMonitor(tf.data.Dataset.from_tensors(np.zeros((2, 3))))
     with pytest.raises(ValueError, match="every"):
         VolumeMonitor(np.zeros((2, 3)), every=0)
     with pytest.raises(TypeError, match="no map"):
