@@ -35,8 +35,8 @@ def digits(num_rows: int) -> tuple[np.ndarray, np.ndarray]:
     return rows[len(rows) // 5 :], rows[: len(rows) // 5]
 
 
-def deep_flow(plain: bool) -> tfd.TransformedDistribution:
-    """Data → shift and scale → linear → 32 couplings that take turns → N(0, I)."""
+def deep_flow(plain: bool, couplings: int = COUPLINGS) -> tfd.TransformedDistribution:
+    """Data → shift and scale → linear → couplings that take turns → N(0, I)."""
     log_scale = bounded_log_scale("exp") if plain else bounded_log_scale("tanh", 0.5)
     layers: list[tfb.Bijector] = [bijectors.ActNorm(SIZE), bijectors.Linear(SIZE)]
     layers += [
@@ -48,7 +48,7 @@ def deep_flow(plain: bool) -> tfd.TransformedDistribution:
             seed=index,
             name=f"coupling_{index}",
         )
-        for index in range(COUPLINGS)
+        for index in range(couplings)
     ]
     base = tfd.MultivariateNormalDiag(tf.zeros(SIZE), tf.ones(SIZE))
     chain = tfb.Chain(list(reversed(layers)))
@@ -56,14 +56,18 @@ def deep_flow(plain: bool) -> tfd.TransformedDistribution:
 
 
 def main(
-    epochs: int = 60, num_rows: int = 1797, plain: bool = False, picture: str = ""
+    epochs: int = 60,
+    num_rows: int = 1797,
+    plain: bool = False,
+    picture: str = "",
+    couplings: int = COUPLINGS,
 ) -> float:
     """Trains and returns the held-out log-likelihood in nats."""
     keras.utils.set_random_seed(0)
     train, held_out = digits(num_rows)
     floor = linear_flow_optimum(train, x_heldout=held_out)
     print(floor)
-    model = FlowModel(deep_flow(plain))
+    model = FlowModel(deep_flow(plain, couplings))
     if not plain:
         chain = tfb.Invert(model.distribution.bijector)
         bijectors.whitening_init(chain, tf.constant(train))

@@ -78,7 +78,7 @@ def test_matplotlib_is_imported_only_where_plots_are(path):
         assert path.name in PLOTTING_FILES
 
 
-PLOTTING_FILES = {"plots.py", "tail_plots.py", "volume_plot.py"}
+PLOTTING_FILES = {"canvas.py", "tail_plots.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 
 from tfp_flows import architectures, bijectors
 from tfp_flows.bijectors import whitening_init
-from tfp_flows.bijectors.whitening import closest_whitening
+from tfp_flows.bijectors.whitening_matrix import closest_whitening
 from tfp_flows.diagnostics import linear_flow_optimum
 from tfp_flows.models import FlowModel
 
@@ -162,6 +162,40 @@ def test_context_reaches_its_layers(rng):
     arguments = bijectors.context_arguments(chain, tf.constant(context))
     z = whitening_init(chain, tf.constant(x), **arguments)
     np.testing.assert_allclose(np.cov(z, rowvar=False), np.eye(2), atol=0.02)
+
+
+def full_matrix(matrix, **options):
+    operator = tf.linalg.LinearOperatorFullMatrix(tf.Variable(matrix))
+    return tfb.ScaleMatvecLinearOperator(operator, **options)
+
+
+STOCK = {
+    "full": full_matrix,
+    "full, adjoint": lambda matrix: full_matrix(matrix, adjoint=True),
+    "triangular": lambda matrix: tfb.ScaleMatvecTriL(tf.Variable(matrix)),
+    "upper": lambda matrix: tfb.ScaleMatvecTriL(tf.Variable(matrix), adjoint=True),
+    "LU": lambda matrix: tfb.ScaleMatvecLU(tf.Variable(matrix), tf.constant([2, 0, 1])),
+    "diagonal": lambda matrix: tfb.ScaleMatvecDiag(tf.Variable(np.diag(matrix))),
+}
+
+
+@pytest.mark.parametrize("is_inverted", [False, True])
+@pytest.mark.parametrize("kind", STOCK)
+def test_linear_bijectors_of_tfp_start_at_the_optimum_in_both_directions(
+    rng, kind, is_inverted
+):
+    x = correlated(rng, size=3)
+    layer = STOCK[kind](np.tril(np.ones([3, 3])))
+    layer = tfb.Invert(layer) if is_inverted else layer
+    family = "diagonal" if kind == "diagonal" else "full"
+    expected = linear_flow_optimum(x, family, centered=False).log_likelihood
+    assert start(flow(layer, event_size=3), x) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_no_variable_stays_as_it_is(rng):
+    x = tf.constant(correlated(rng, size=2))
+    constant = tfb.ScaleMatvecTriL(np.eye(2))
+    np.testing.assert_array_equal(whitening_init(constant, x), x)
 
 
 def test_what_cannot_be_set_is_refused(rng):

@@ -315,6 +315,8 @@ def test_bits_per_dimension_do_not_depend_on_the_units_of_pixels(rng):
         (np.full((50, 3), 0.1), {"family": "diagonal"}, "are constant"),
         (np.zeros((0, 3)), {}, "at least one row"),
         (np.full((5, 3), np.nan), {}, "finite"),
+        (np.ones((5, 3), complex), {}, "real numbers, received dtype complex128"),
+        (np.full((5, 3), "a"), {}, "real numbers, received dtype <U1"),
         (np.zeros((5, 3, 2)), {}, "Set event_ndims"),
         (np.zeros((5, 3)), {"family": "dense"}, "must be one of"),
         (np.zeros((5, 3)), {"family": "ppca"}, "rank is for"),
@@ -345,8 +347,12 @@ def test_singular_data_name_the_features_and_three_remedies(rng):
     for family in ("unit_det",):
         with pytest.raises(ValueError, match="smallest eigenvalue"):
             linear_flow_optimum(rows, family)
-    with pytest.raises(ValueError, match="9 rows do not span 10 features"):
-        linear_flow_optimum(rng.normal(size=(10, 10)))
+    for family in ("full", "unit_det"):
+        with pytest.raises(ValueError, match="at least 11 rows, received 10: they do"):
+            linear_flow_optimum(rng.normal(size=(10, 10)), family)
+    with pytest.raises(ValueError, match="at least 10 rows, received 9: they do not"):
+        linear_flow_optimum(rng.normal(size=(9, 10)), centered=False)
+    assert np.isfinite(value(rng.normal(size=(10, 10)), centered=False))
     images = rng.normal(size=(20, 2, 1, 1)) * np.ones((1, 1, 1, 3))
     for family in ("circular_conv", "conv1x1_per_example"):
         with pytest.raises(ValueError, match="ridge"):
@@ -363,8 +369,12 @@ def test_only_the_standard_normal_base_has_a_closed_form(rng):
     standard = tfd.Independent(tfd.Normal(tf.zeros(2), tf.ones(2)), 1)
     diagonal = tfd.MultivariateNormalDiag(tf.zeros(2), tf.ones(2))
     assert value(rows, base=standard) == value(rows, base=diagonal) == value(rows)
+    identity = tfd.MultivariateNormalTriL(tf.zeros(2), tf.eye(2))
+    assert value(rows, base=identity) == value(rows)
+    correlated = tfd.MultivariateNormalTriL(tf.zeros(2), [[1.0, 0.0], [0.6, 0.8]])
     for base in (
         GaussianMixture(2),
+        correlated,
         tfd.Independent(tfd.Laplace(tf.zeros(2), tf.ones(2)), 1),
         tfd.MultivariateNormalDiag(tf.zeros(2), 2 * tf.ones(2)),
     ):

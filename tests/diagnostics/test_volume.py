@@ -336,11 +336,20 @@ def test_a_model_of_gridded_data_is_watched():
     assert np.isfinite(monitor.reports[-1].nll)
 
 
+def test_a_probe_without_spread_has_an_absolute_round_trip():
+    layer = tfb.ScaleMatvecDiag(tf.Variable([3.0], dtype="float64"))
+    found = measure_volume(flow(layer, size=1), np.full((2, 1), 0.7))
+    assert found.round_trip < 1e-15
+    assert raised_flags(found, VolumeLimits(), is_warm=True) == ()
+
+
 def test_unusable_probes_are_refused():
     with pytest.raises(ValueError, match="at least one row"):
         VolumeMonitor(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="at least one row"):
         measure_volume(expanding(1.0), np.zeros((0, 3), "f"))
+    with pytest.raises(TypeError, match=r"next\(iter\(dataset\)\)"):
+        VolumeMonitor(tf.data.Dataset.from_tensors(np.zeros((2, 3))))
     with pytest.raises(ValueError, match="every"):
         VolumeMonitor(np.zeros((2, 3)), every=0)
     with pytest.raises(TypeError, match="no map"):
@@ -350,16 +359,45 @@ def test_unusable_probes_are_refused():
 
 
 def test_picture_of_many_layers_and_reports():
-    from tfp_flows.diagnostics import plots
+    from tfp_flows.diagnostics.plots import png
     from tfp_flows.diagnostics.volume_plot import volume_profile
 
     report = measure_volume(expanding(1.1, layers=40), rows().astype("f"))
     reports = [dataclasses.replace(report, epoch=i) for i in range(60)]
     axis = volume_profile(reports)
     assert len(axis.lines) == 41
-    assert plots.png(axis.figure, dpi=30).startswith(b"\x89PNG")
+    assert png(axis.figure, dpi=30).startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="Measure first"):
         volume_profile([])
+
+
+def test_picture_shows_the_history_and_survives_broken_reports(tmp_path):
+    from tfp_flows.diagnostics.volume_plot import (
+        singular_value_history,
+        volume_profile,
+        write_profile,
+    )
+
+    factors = (1.0, 2.0, np.nan)
+    reports = [
+        dataclasses.replace(
+            measure_volume(expanding(factor, layers=2), rows().astype("f")),
+            step=index,
+            epoch=index,
+        )
+        for index, factor in enumerate(factors)
+    ]
+    history = singular_value_history(reports)
+    np.testing.assert_allclose(history.lines[1].get_ydata(), [1.0, 4.0, np.nan])
+    profile = volume_profile(reports[:2])
+    named = [text.get_text() for text in profile.texts]
+    assert named == ["start", "epoch 1, step 1"]
+    np.testing.assert_allclose(
+        profile.lines[1].get_ydata(), np.log(2.0) * np.arange(3), rtol=1e-6
+    )
+    for count in (1, 3):
+        write_profile(tmp_path / "volume.png", reports[:count])
+        assert (tmp_path / "volume.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_diagnostics_load_without_tensorflow():

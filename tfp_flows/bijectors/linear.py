@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows.bijectors.trainable import TrainableBijector
-from tfp_flows.bijectors.whitening import closest_whitening
+from tfp_flows.bijectors.whitening_matrix import closest_whitening
 
 __all__ = ["Linear"]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfp_flows import ops
 from tfp_flows.bijectors.learned_inverse import check_options, solve_by
 from tfp_flows.bijectors.trainable import TrainableBijector
-from tfp_flows.bijectors.whitening import affine_whitening
+from tfp_flows.bijectors.whitening_matrix import affine_whitening
 
 __all__ = ["SelfNormalizingConv2D"]
 

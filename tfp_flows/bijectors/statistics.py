@@ -26,7 +26,10 @@ def checked_rows(x: Any, event_size: int, name: str) -> np.ndarray:
         )
     rows = x.reshape(-1, event_size)
     if len(rows) < 2:
-        raise ValueError(f"{name}.initialize needs at least two rows, received one.")
+        raise ValueError(
+            f"{name}.initialize needs at least two rows, received "
+            f"{len(rows)}. Pass a batch of the training data, [N, {event_size}]."
+        )
     if not np.all(np.isfinite(rows)):
         row, feature = np.argwhere(~np.isfinite(rows))[0]
         raise ValueError(

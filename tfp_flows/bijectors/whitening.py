@@ -7,14 +7,13 @@ step, the likelihood that training would otherwise have to find first.
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.statistics import checked_rows
 from tfp_flows.bijectors.structure import walk
+from tfp_flows.bijectors.whitening_stock import whiten_stock
 
-__all__ = ["affine_whitening", "closest_whitening", "whitening_init"]
+__all__ = ["whitening_init"]
 
 
 def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
@@ -25,7 +24,9 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
     method ``whiten(x)`` is set by it (`Linear`, `SelfNormalizingDense` and, as 1 × 1
     convolution, `SelfNormalizingConv2D`: of all maximisers the one closest to the
     present matrix, so that a rotation stays one); a part with ``initialize(x)`` by
-    that (`ActNorm`, `Whiten`, `Standardize`). Others stay as they are. Couplings start
+    that (`ActNorm`, `Whiten`, `Standardize`); a linear bijector of TFP that holds a
+    variable (`ScaleMatvecDiag`, `ScaleMatvecTriL`, `ScaleMatvecLU`, a full matrix in
+    `ScaleMatvecLinearOperator`) in either direction. Others stay. Couplings start
     as the identity, so a flow whose linear parts include a bias then has the
     likelihood that `linear_flow_optimum` gives.
 
@@ -66,54 +67,10 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
             leaf.network.adapt_context(**arguments)
         if set_from is not None:
             set_from(h)
+        else:
+            whiten_stock(leaf, h, inverse=inverse)
         # A fresh tensor: TFP's cache would return what the old weights made of h.
         h = tf.identity(h)
         return (leaf.inverse if inverse else leaf.forward)(h, **arguments)
 
     return walk(bijector, tf.convert_to_tensor(x), visit, context)
-
-
-def closest_whitening(x: Any, present: np.ndarray, name: str) -> np.ndarray:
-    """Returns the W with W S Wᵀ = I that is closest to a present matrix.
-
-    W = Q S^(−1/2), where Q is the orthogonal factor of present · S^(1/2).
-
-    Args:
-        x: [N..., D]; leading axes, such as the positions of an image, are merged.
-        present: [D, D].
-        name: who asks, for the message.
-
-    Raises:
-        ValueError: x has another width, too few rows, a non-finite entry, or a
-            direction in which it does not vary.
-    """
-    rows = checked_rows(x, len(present), name)
-    values, directions = np.linalg.eigh(rows.T @ rows / len(rows))
-    if values[0] <= len(values) * np.finfo("float64").eps * values[-1]:
-        raise ValueError(
-            f"{name}.whiten received data that do not vary in some direction: the best "
-            "matrix is infinite. Give more rows than features, drop copies and "
-            "constants, or dequantize integers."
-        )
-    root = np.sqrt(values)
-    left, _, right = np.linalg.svd(present @ (directions * root) @ directions.T)
-    return left @ right @ (directions / root) @ directions.T
-
-
-def affine_whitening(
-    x: Any, present: np.ndarray, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns W and b = −W μ with W C Wᵀ = I for the covariance C about the mean μ.
-
-    Args:
-        x: [N..., D]; leading axes are merged.
-        present: [D, D]; W is the one closest to it.
-        name: who asks, for the message.
-
-    Raises:
-        ValueError: as `closest_whitening`.
-    """
-    rows = checked_rows(x, len(present), name)
-    mean = rows.mean(axis=0)
-    matrix = closest_whitening(rows - mean, present, name)
-    return matrix, -matrix @ mean

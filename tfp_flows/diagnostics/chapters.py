@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfp_flows.diagnostics import plots
+from tfp_flows.diagnostics import plots, score_plots
 from tfp_flows.diagnostics.calibration import uniformity
 from tfp_flows.diagnostics.comparison import Result
 from tfp_flows.diagnostics.report import ReportData
@@ -123,7 +123,7 @@ def _scores(report: ReportData) -> Chapter:
 
     def plot(theme: Theme) -> Any:
         scores = report.held_out_scores, report.sample_scores
-        return plots.score_distribution(*scores, theme=theme)
+        return score_plots.score_distribution(*scores, theme=theme)
 
     return Chapter("scores", "Log-densities", text, plot)
 
@@ -161,11 +161,12 @@ def _worst_rows(report: ReportData) -> Chapter:
         "are usual one by one. Colors count half-widths of the central 68% from the "
         "median, up to six."
     )
-    if len(columns) > plots.MAX_TABLED:
-        text += f" The {plots.MAX_TABLED} columns with the strongest colors are shown."
+    if len(columns) > score_plots.MAX_TABLED:
+        shown = score_plots.MAX_TABLED
+        text += f" The {shown} columns with the strongest colors are shown."
 
     def plot(theme: Theme) -> Any:
-        return plots.worst_rows(
+        return score_plots.worst_rows(
             rows[worst],
             report.held_out_scores[worst],
             rows,
@@ -181,7 +182,7 @@ def _worst_images(report: ReportData) -> Chapter:
     worst = _worst(report, WORST_IMAGES)
 
     def plot(theme: Theme) -> Any:
-        return plots.worst_images(
+        return score_plots.worst_images(
             report.held_out[worst],
             report.held_out_scores[worst],
             report.held_out,

@@ -98,15 +98,28 @@ def check_base(base: Any) -> None:
     while isinstance(inner, tfd.Independent | tfd.Sample):
         inner = inner.distribution
     is_normal = isinstance(inner, tfd.Normal | tfd.MultivariateNormalLinearOperator)
-    if not is_normal or not _is_standard(base):
+    if not is_normal or not _is_standard(base, inner):
         raise ValueError(
             "The closed form holds for a standard normal base, received "
-            f"{type(inner).__name__}. There is none for other bases (already for "
-            "Laplace it is independent component analysis); leave base out to compare "
-            "with flows that have a normal base."
+            f"{_described(inner, is_normal)}. There is none for other bases (already "
+            "for Laplace it is independent component analysis); leave base out to "
+            "compare with flows that have a normal base."
         )
 
 
-def _is_standard(base: Any) -> bool:
+def _described(inner: Any, is_normal: bool) -> str:
+    name = type(inner).__name__
+    return f"{name} with another mean or covariance" if is_normal else name
+
+
+def _is_standard(base: Any, inner: Any) -> bool:
+    from tensorflow_probability import distributions as tfd
+
     mean, deviation = np.asarray(base.mean()), np.asarray(base.stddev())
-    return bool(np.allclose(mean, 0) and np.allclose(deviation, 1))
+    if not (np.allclose(mean, 0) and np.allclose(deviation, 1)):
+        return False
+    if isinstance(inner, tfd.Normal | tfd.MultivariateNormalDiag):
+        return True
+    # Unit deviations say nothing about correlations.
+    covariance = np.asarray(inner.covariance())
+    return bool(np.allclose(covariance, np.eye(covariance.shape[-1]), atol=1e-6))

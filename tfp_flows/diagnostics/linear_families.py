@@ -13,6 +13,7 @@ import numpy as np
 
 __all__ = [
     "SpectralFit",
+    "check_rows",
     "fit_diagonal",
     "fit_scalar",
     "fit_spectral",
@@ -38,7 +39,7 @@ class SpectralFit(NamedTuple):
     num_parameters: int
 
 
-def fit_whitening(second: np.ndarray, num_rows: int | None = None) -> SpectralFit:
+def fit_whitening(second: np.ndarray) -> SpectralFit:
     """W = R^(−1/2) diag(1/s), s² the diagonal of S, R = S scaled to a unit diagonal.
 
     That is Q S^(−1/2) for one Q, and stays exact where the units of features differ by
@@ -46,13 +47,11 @@ def fit_whitening(second: np.ndarray, num_rows: int | None = None) -> SpectralFi
 
     Args:
         second: S, [d, d].
-        num_rows: rows S was made from, for the message.
 
     Raises:
         ValueError: S is singular: the optimum is infinite.
     """
     size = len(second)
-    _check_rows(num_rows, size)
     deviation = np.sqrt(_checked_diagonal(np.diag(second)))
     scaled = second / np.outer(deviation, deviation)
     values, vectors = np.linalg.eigh(scaled)
@@ -131,6 +130,21 @@ def remedies() -> str:
     )
 
 
+def check_rows(num_rows: int, size: int, centered: bool) -> None:
+    """Refuses fewer rows than a nonsingular S of `size` features takes.
+
+    Raises:
+        ValueError: fewer rows than features, or than one more about their mean.
+    """
+    needed = size + centered
+    if num_rows < needed:
+        about = " about their mean" if centered else ""
+        raise ValueError(
+            f"Expected at least {needed} rows, received {num_rows}: they do not span "
+            f"{size} features{about}, and {remedies()}"
+        )
+
+
 def _inverse_root(values: np.ndarray) -> np.ndarray:
     smallest, largest = values.min(), values.max()
     if smallest <= len(values) * np.finfo("float64").eps * largest:
@@ -139,14 +153,6 @@ def _inverse_root(values: np.ndarray) -> np.ndarray:
             f"{largest:.3g}: {remedies()}"
         )
     return values**-0.5
-
-
-def _check_rows(num_rows: int | None, size: int) -> None:
-    if num_rows is not None and num_rows < size:
-        raise ValueError(
-            f"{num_rows} rows do not span {size} features: {remedies()} Or give at "
-            f"least {size + 1} rows."
-        )
 
 
 def _checked_diagonal(variances: np.ndarray) -> np.ndarray:

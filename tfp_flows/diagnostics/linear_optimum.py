@@ -240,6 +240,9 @@ def _fit_moments(
         moments.update(batch.reshape(-1, width))
     second = _second(moments, centered)
     widened = second + ridge * (np.eye(len(second)) if second.ndim == 2 else 1.0)
+    is_free = bounds == (0.0, math.inf) and family in ("full", "unit_det", "conv1x1")
+    if is_free and ridge == 0:
+        families.check_rows(moments.count, width, centered)
     if family == "diagonal":
         fitted = families.fit_diagonal(widened, bounds)
     elif family == "scalar":
@@ -247,8 +250,7 @@ def _fit_moments(
     elif family == "orthogonal":
         fitted = families.SpectralFit(np.ones([]), second, 0)
     elif family in ("full", "conv1x1") and bounds == (0.0, math.inf):
-        rows = moments.count - centered if ridge == 0 else None
-        fitted = families.fit_whitening(widened, rows)
+        fitted = families.fit_whitening(widened)
     else:
         bounded = "bounded" if family in ("full", "conv1x1") else family
         fitted = families.fit_spectral(widened, bounded, rank=rank, bounds=bounds)

@@ -81,6 +81,11 @@ def event_batches(
                 f"Expected batches [rows, event...] with events {expected}, received "
                 f"shape {batch.shape}. Set event_ndims, or batch the dataset."
             )
+        if batch.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Expected real numbers, received dtype {batch.dtype}. Encode "
+                "categories, and split complex numbers, as columns of floats."
+            )
         event_shape = batch.shape[1:]
         for rows in _chunks(batch):
             if not np.isfinite(rows).all():

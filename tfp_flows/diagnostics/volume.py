@@ -54,7 +54,7 @@ class VolumeReport:
         largest: largest singular value of the trained part.
         smallest: smallest singular value of the trained part.
         round_trip: largest |h − f⁻¹(f(h))| of the trained part's input h in the dtype
-            of the model, in standard deviations of h.
+            of the model, in standard deviations of h (absolute where it has none).
         flags: names of the limits that are broken, see `VolumeLimits`.
         step: of training, where a monitor measured.
         epoch: of training, counted from 1, where a monitor measured.

@@ -46,6 +46,7 @@ class VolumeMonitor(keras.callbacks.Callback):
         seed: of the power iteration's first vectors.
 
     Raises:
+        TypeError: x is no array of rows.
         ValueError: no rows, or an argument out of range.
     """
 
@@ -66,6 +67,11 @@ class VolumeMonitor(keras.callbacks.Callback):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not hasattr(x, "shape") and not isinstance(x, list | tuple):
+            raise TypeError(
+                "Expected the probe as an array of rows, [N, event...], received "
+                f"{type(x).__name__}. Take a batch: next(iter(dataset))."
+            )
         if len(x) == 0 or max_rows < 1:
             raise ValueError(
                 f"Expected a probe of at least one row, received {len(x)} rows and "

@@ -258,11 +258,14 @@ class VolumeProbe:
         h, z = self._walk_all(visit)
         # A fresh tensor: TFP's cache would give back h itself.
         error = tf.abs(self._inverse_of_trained_part(tf.identity(z)) - h)
+        deviation = tf.math.reduce_std(h)
         base = self._flow.distribution.log_prob(tf.identity(z))
         return {
             "z": z,
             "log_dets": tf.stack(log_dets),
-            "round_trip": tf.reduce_max(error) / tf.math.reduce_std(h),
+            # One number a row and one row, say, have no deviation to count in.
+            "round_trip": tf.reduce_max(error)
+            / tf.where(tf.equal(deviation, 0), tf.ones_like(deviation), deviation),
             "nll": -tf.reduce_mean(base + tf.add_n(log_dets)),
         }
 
