@@ -82,7 +82,7 @@ def test_second_component_takes_the_mode_the_first_does_not_cover(two_modes, rul
     model.fit(two_modes, epochs=1, batch_size=4_000, verbose=0)
     model.num_components = 2
     model.compile(keras.optimizers.Adam(0.05))
-    model.fit(two_modes, epochs=30, batch_size=400, verbose=0)
+    model.fit(two_modes, epochs=60, batch_size=400, verbose=0)
     second = model.component_models[1].distribution
     assert second.loc.numpy()[0] == pytest.approx(3.0, abs=0.1)
     assert second.stddev().numpy()[0] == pytest.approx(0.5, abs=0.1)
@@ -99,10 +99,10 @@ def test_training_likelihood_never_falls_and_early_components_stand_still(plane,
             kept[index] = values(self.model.component_models[index].variables)
 
     model = boosted(num_components=3, rule=rule)
-    model.fit(plane, callbacks=[Watch()], **FIT)
+    model.fit(plane, callbacks=[Watch()], **{**FIT, "epochs": 6})
     losses = [stage.loss for stage in model.stages]
     assert np.all(np.diff(losses) <= 1e-5)
-    assert losses[-1] < losses[0]
+    assert rule != "mixture" or losses[-1] < losses[0] - 0.01
     for index in range(3):
         assert_equal(kept[index], values(model.component_models[index].variables))
     assert sum(model.stages[-1].weights) == pytest.approx(1)
@@ -122,19 +122,22 @@ def test_one_component_is_the_plain_flow(plane):
 
 
 def test_likelihood_of_the_mixture_decides_when_a_stage_ends(plane):
-    model = boosted(num_components=2, patience=2, rate=1.0)
+    model = boosted(num_components=2, patience=2, rate=0.3)
     history = model.fit(plane, validation_split=0.2, **{**FIT, "epochs": 30}).history
     for number, stage in enumerate(model.stages, start=1):
         losses = stage.history["val_loss"]
         assert len(losses) == stage.num_epochs == history["stage"].count(number) < 30
-        assert np.argmin(losses) == len(losses) - 3
+    first, second = (stage.history["val_loss"] for stage in model.stages)
+    assert np.argmin(first) == len(first) - 3
+    # Patience does not count the half in which the component is lifted.
+    assert len(second) >= 17
     assert len(history["val_loss"]) == sum(s.num_epochs for s in model.stages)
     # The weights of the best epoch are kept: a NaN or worse one would show here.
     held_out = plane[480:]
     found = model.evaluate(held_out, verbose=0)
     assert found == pytest.approx(model.stages[-1].val_loss, abs=1e-4)
-    # At the end weights are those of the training rows, in an epoch of the held-out.
-    assert found == pytest.approx(min(model.stages[-1].history["val_loss"]), abs=0.05)
+    # There weights are those of the training rows, in an epoch those of the held-out.
+    assert found == pytest.approx(min(second), abs=0.05)
 
 
 def test_callbacks_see_one_model_and_one_count_of_epochs(plane, tmp_path, capsys):
@@ -198,13 +201,13 @@ def test_callbacks_of_one_flow_follow_the_component(plane):
 
 
 def test_auto_stops_where_nothing_is_gained(two_modes):
-    model = boosted(gaussian, "auto", rate=0.1, min_gain=0.02)
+    model = boosted(gaussian, "auto", rate=0.1, min_gain=0.3)
     model.fit(
         two_modes, validation_split=0.2, **{**FIT, "epochs": 25, "batch_size": 400}
     )
     assert len(model.component_models) == len(model.stages) == 2
     assert len(model.mixture_weights) == 2
-    assert model.stages[1].gain > 0.02
+    assert model.stages[1].gain > 0.3
     assert len(model.trainable_variables) == 4
     with pytest.raises(ValueError, match="validation_data or validation_split"):
         boosted(gaussian, "auto").fit(two_modes)
@@ -338,9 +341,10 @@ def test_correction_improves_or_is_taken_back(plane):
     before = model.evaluate(plane[480:], verbose=0)
     assert before == pytest.approx(model.stages[-1].val_loss, abs=1e-4)
     # So large a step can only do harm.
-    model.compile(keras.optimizers.SGD(5.0))
+    model.compile(keras.optimizers.SGD(1e30))
     weights = values(model.trainable_variables)
-    model.fit(plane, validation_split=0.2, corrective_passes=1, **FIT)
+    with pytest.raises(ValueError, match="not finite"):
+        model.fit(plane, validation_split=0.2, corrective_passes=1, **FIT)
     assert_equal(weights, values(model.trainable_variables))
     assert model.evaluate(plane[480:], verbose=0) == pytest.approx(before, abs=1e-5)
 
@@ -380,7 +384,7 @@ def test_wrong_arguments_are_refused(plane):
         BoostedFlow(flow).fit(plane)
     model = boosted()
     with pytest.raises(ValueError, match="leaves a part empty"):
-        model.fit(plane, validation_split=1e-6)
+        model.fit(plane[:2], validation_split=0.9)
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.fit(np.full([10, 2], np.nan))
     with pytest.raises(NotImplementedError, match="FlowModel"):

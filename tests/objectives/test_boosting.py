@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
@@ -18,35 +20,46 @@ def two_modes():
     return x, scipy.stats.norm(-3, 0.6).logpdf(x)
 
 
-def gradient_weights(log_old, log_new, rate):
+def gradient_weights(log_old, log_new, rate, lifted=False):
     """The loss, and what the gradient multiplies ∇ log g of each row with, times N."""
+    objective = MixtureLikelihood(rate, dtype="float64")
+    objective.is_lifted.assign(lifted)
     log_new = tf.constant(log_new, "float64")
     with tf.GradientTape() as tape:
         tape.watch(log_new)
-        loss = MixtureLikelihood(rate, dtype="float64")(tf.constant(log_old), log_new)
+        loss = objective(tf.constant(log_old), log_new)
     return loss.numpy(), -len(log_old) * tape.gradient(loss, log_new).numpy()
 
 
 def test_mixture_likelihood_and_its_gradient():
-    """∂/∂log g = −r g / ((1 − r) G + r g) / N where the component has caught up."""
-    log_old = np.array([-1.0, -400.0, 3.0, -2.0])
-    log_new = np.array([-2.0, -3.0, -500.0, -2.0])
+    """The minimum over r, and −r g / ((1 − r) G + r g) / N at the r of the minimum."""
+    rng = np.random.default_rng(0)
+    log_old, log_new = rng.normal(size=[2, 500]) * 3
+    log_old[:5], log_new[5:10] = -400, -400
+
+    def value(rate):
+        joint = log_old + np.log1p(-rate), log_new + np.log(rate)
+        return -np.logaddexp(*joint).mean()
+
+    best = scipy.optimize.minimize_scalar(value, bounds=(0.01, 0.99), method="bounded")
     loss, weights = gradient_weights(log_old, log_new, 0.25)
-    value = np.logaddexp(log_old + np.log(0.75), log_new + np.log(0.25))
-    assert loss == pytest.approx(-value.mean())
-    np.testing.assert_allclose(weights, np.exp(log_new + np.log(0.25) - value))
+    assert loss == pytest.approx(best.fun, abs=1e-3)
+    odds = np.log(best.x / (1 - best.x))
+    expected = scipy.special.expit(log_new - log_old + odds)
+    np.testing.assert_allclose(weights, expected, atol=0.02)
 
 
-def test_a_component_that_is_far_behind_learns_its_best_rows():
+def test_a_lifted_component_learns_its_best_rows_however_far_it_is_behind():
     """The share r of rows where log g − log G is largest has at least even odds."""
     log_old = np.zeros(8)
     log_new = np.array([-100.0, -90, -80, -70, -60, -50, -40, -30])
-    loss, weights = gradient_weights(log_old, log_new, 0.25)
-    assert loss == pytest.approx(-np.log(0.75))
+    loss, weights = gradient_weights(log_old, log_new, 0.25, lifted=True)
+    assert loss == pytest.approx(0.0, abs=1e-4)
     np.testing.assert_allclose(weights, [0, 0, 0, 0, 0, 0, 0.5, 1], atol=1e-4)
-    # By how much it is behind does not matter.
-    _, further = gradient_weights(log_old, log_new - 1e4, 0.25)
+    _, further = gradient_weights(log_old, log_new - 1e4, 0.25, lifted=True)
     np.testing.assert_allclose(further, weights)
+    _, alone = gradient_weights(log_old, log_new, 0.25)
+    assert np.abs(alone).max() < 1e-4
 
 
 def test_mixture_likelihood_is_saved():

@@ -48,7 +48,9 @@ class BoostedFlow(DensityModel):
     training NLL. The first component is trained by maximum likelihood as in
     `FlowModel`, later ones by a rule:
 
-    - "mixture": −log((1 − r) G + r g) with r = 1/c, see `objectives.MixtureLikelihood`.
+    - "mixture": the likelihood of the mixture, −log((1 − r) G + r g), with r found
+      for each batch; in the first half of a stage's epochs the component is lifted,
+      see `objectives.MixtureLikelihood`.
     - "residual": log-likelihood weighted by ω ∝ 1/G with a floor on log G, as
       published, see `objectives.ResidualWeights`, which may also be passed itself.
     - "tempered": ω ∝ G^(−0.1).
@@ -307,7 +309,28 @@ class BoostedFlow(DensityModel):
                 "validation_split is for arrays; pass validation_data with a data set."
             )
 
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss alone: the components' own metrics are for their stages."""
+        return [metric for metric in super().metrics if metric.name == "loss"]
+
     # Saving.
+
+    def save(self, filepath: Any, **kwargs: Any) -> None:
+        """As in Keras; the optimizer of a stage in progress is left out."""
+        whole, parts = self.optimizer, [(m, m.optimizer) for m in self.component_models]
+        if whole is not None:
+            self.optimizer = keras.optimizers.deserialize(
+                keras.optimizers.serialize(whole)
+            )
+        for model, _ in parts:
+            model.optimizer, model.compiled = None, False
+        try:
+            super().save(filepath, **kwargs)
+        finally:
+            self.optimizer = whole
+            for model, optimizer in parts:
+                model.optimizer, model.compiled = optimizer, optimizer is not None
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles; the optimizer is a pattern for those of the stages, unbuilt."""

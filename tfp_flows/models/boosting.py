@@ -16,12 +16,14 @@ from tfp_flows.models.boosting_stage import (
     objective_of,
 )
 from tfp_flows.models.stage_callbacks import (
+    Lift,
     StageMonitor,
     StageRelay,
     copies,
     split_callbacks,
 )
 from tfp_flows.models.stage_rows import StageRows, TrainingRows
+from tfp_flows.objectives import MixtureLikelihood
 
 if TYPE_CHECKING:
     from tfp_flows.models.boosted_flow import BoostedFlow
@@ -142,16 +144,16 @@ class Boosting:
         weights = np.array(model.stages[-1].weights)
         values = copies(component.variables)
         share = float(np.clip(weights[index], 0.5 / len(weights), 0.95))
-        monitor, size = self._train(index, share, "mixture")
-        self._evaluate(index)
-        stage = self._finished(index, monitor, size, weights)
+        try:
+            monitor, size = self._train(index, share, "mixture")
+            self._evaluate(index)
+            stage = self._finished(index, monitor, size, weights)
+        except BaseException:
+            self._take_back(index, values, weights)
+            raise
         if model.stages[-1].gain_of(stage.loss, stage.val_loss) >= 0:
             return dataclasses.replace(stage, correction=True)
-        self._say("taken back")
-        for variable, value in zip(component.variables, values, strict=True):
-            variable.assign(value)
-        self._evaluate(index)
-        model.set_mixture_weights(weights)
+        self._take_back(index, values, weights)
         before = model.stages[-1]
         return dataclasses.replace(
             stage,
@@ -162,12 +164,29 @@ class Boosting:
             gain=0.0,
         )
 
+    def _take_back(
+        self, index: int, values: list[np.ndarray], weights: np.ndarray
+    ) -> None:
+        self._say("taken back")
+        component = self.model.component_models[index]
+        for variable, value in zip(component.variables, values, strict=True):
+            variable.assign(value)
+        self._evaluate(index)
+        self.model.set_mixture_weights(weights)
+
     def _train(self, index: int, share: float, rule: Any) -> tuple[StageMonitor, float]:
         """Trains one component beside the others, which are one mixture G."""
         model, component = self.model, self.model.component_models[index]
         arguments, size = self._stage_input(index, share, rule)
         number = len(model.stages) + 1
-        monitor = StageMonitor(number, self._measurement(index), model.patience)
+        lift, num_lifted = [], 0
+        is_fresh = index == model.num_trained
+        if is_fresh and isinstance(component.objective, MixtureLikelihood):
+            num_lifted = self._epochs // 2
+            lift = [Lift(component.objective, num_lifted)]
+        monitor = StageMonitor(
+            number, self._measurement(index), model.patience, num_lifted
+        )
         relay = StageRelay(self._callbacks, sum(s.num_epochs for s in model.stages))
         with model.distribute_strategy.scope():
             model.optimizer = _fresh(self._optimizer)
@@ -182,7 +201,7 @@ class Boosting:
                 **arguments,
                 epochs=self._epochs,
                 verbose=self._verbose,
-                callbacks=[*self._inner_callbacks, monitor, relay],
+                callbacks=[*lift, *self._inner_callbacks, monitor, relay],
                 **self._fit_arguments,
             )
         finally:

@@ -7,7 +7,26 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["StageMonitor", "StageRelay", "copies", "split_callbacks"]
+from tfp_flows.objectives import MixtureLikelihood
+
+__all__ = ["Lift", "StageMonitor", "StageRelay", "copies", "split_callbacks"]
+
+
+class Lift(keras.callbacks.Callback):
+    """Lifts a fresh component in the first epochs of its stage.
+
+    Args:
+        objective: an `objectives.MixtureLikelihood`.
+        num_epochs: how many.
+    """
+
+    def __init__(self, objective: MixtureLikelihood, num_epochs: int) -> None:
+        super().__init__()
+        self._objective, self._num_epochs = objective, num_epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Says whether this epoch is one of them."""
+        self._objective.is_lifted.assign(epoch < self._num_epochs)
 
 
 class StageMonitor(keras.callbacks.Callback):
@@ -18,6 +37,7 @@ class StageMonitor(keras.callbacks.Callback):
         measure: returns the validation loss of the whole, or None without validation
             rows.
         patience: epochs without improvement after which the stage ends; None: never.
+        num_lifted: epochs at the beginning that patience does not count.
     """
 
     def __init__(
@@ -25,9 +45,11 @@ class StageMonitor(keras.callbacks.Callback):
         stage: int,
         measure: Callable[[], float | None],
         patience: int | None,
+        num_lifted: int = 0,
     ) -> None:
         super().__init__()
         self.stage, self.patience = stage, patience
+        self._num_lifted = num_lifted
         self.history: dict[str, list[float]] = {}
         self.num_epochs = 0
         self.seconds = 0.0
@@ -59,6 +81,8 @@ class StageMonitor(keras.callbacks.Callback):
         if improved:
             self._best_loss = loss
             self._best = copies(self.model.variables)
+        if self.num_epochs < self._num_lifted:
+            self._wait = 0
         if self.patience is not None and self._wait >= self.patience:
             self.model.stop_training = True
 
