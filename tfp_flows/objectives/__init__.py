@@ -1,7 +1,7 @@
 """What training minimizes."""
 
-from tfp_flows.objectives.boosting import MixtureLikelihood, ResidualWeights
 from tfp_flows.objectives.boosted_stage import BoundTerms, boosted_stage
+from tfp_flows.objectives.boosting import MixtureLikelihood, ResidualWeights
 from tfp_flows.objectives.elbo import (
     boosted_negative_elbo,
     importance_weighted_bound,
