@@ -82,6 +82,10 @@ class BoostedPosterior:
     that one of them made: planar and radial flows cannot be boosted. The model checks
     this by a round trip when it is constructed.
 
+    On MNIST-5k, at equal steps, three components gain 0.8 nats of bound on a Gaussian
+    and lose 1.4 to one of them alone (`examples/README.md`): try a `FlowPosterior`
+    first.
+
     Args:
         component: index → a fresh bijector fⱼ, `forward` maps z0 → z; or a sequence
             of bijectors. Components may be of different families.
