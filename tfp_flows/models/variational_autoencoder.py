@@ -29,7 +29,6 @@ class VariationalAutoencoder(StagedModel):
         model = VariationalAutoencoder(
             dense_encoder(784, 16), dense_decoder(16, 784),
             posterior=BoostedPosterior(lambda j: Coupling(16, flip=j % 2 == 1), 3))
-        model.compile("adam")
         model.fit(x, epochs=30, validation_data=x_held_out)   # 30 epochs a stage
         model.evaluate(x_held_out, return_dict=True)          # loss = −ELBO, nats
         model.log_prob(x_held_out)                            # 500 draws a row
@@ -49,7 +48,7 @@ class VariationalAutoencoder(StagedModel):
         decoder: Keras layer, [N, d] → [N, parameters of p(x|z)] in any shape.
         posterior: a `GaussianPosterior`, `FlowPosterior` or `BoostedPosterior`.
         likelihood: "bernoulli", "discretized_logistic" (whole numbers 0 … 255),
-            "normal", or an object such as `NormalLikelihood(0.1)`.
+            "normal", or such as `NormalLikelihood(0.1)`.
         event_shape: shape of one x; default the encoder's input shape.
         name: name of the model.
 
@@ -79,13 +78,10 @@ class VariationalAutoencoder(StagedModel):
         self.encoder, self.decoder = encoder, decoder
         self.reconstruction_metric = keras.metrics.Mean(name="reconstruction")
         self.kl_metric = keras.metrics.Mean(name="kl")
-        components = [self._weights_of(index) for index in range(self._num_flows)]
+        count = len(posterior.bijectors)
+        components = [self._weights_of(index) for index in range(count)]
         fits = getattr(posterior, "weights", "uniform") == "fitted"
         self._prepare_stages(components, fits_weights=fits)
-
-    @property
-    def _num_flows(self) -> int:
-        return len(self._latent.posterior.bijectors)
 
     def _weights_of(self, index: int) -> BijectorWeights:
         def evaluate() -> tf.Tensor:
@@ -219,11 +215,7 @@ class VariationalAutoencoder(StagedModel):
     # What the model computes.
 
     def posterior_distribution(self, x: Any) -> tfd.Distribution:
-        """Returns q(z|x), batch shape [N]; a mixture of the components so far.
-
-        Args:
-            x: [N, event...].
-        """
+        """Returns q(z|x), batch shape [N], for x: [N, event...]."""
         self._synchronize()
         x = tf.convert_to_tensor(self._checked(x))
         return self._latent.posterior_distribution(x, self._present_weights())
@@ -346,8 +338,9 @@ class VariationalAutoencoder(StagedModel):
         self._synchronize()
         x = tf.TensorSpec([None, *self.event_shape], self._latent.dtype, name="x")
         seed = tf.TensorSpec([2], tf.int32, name="seed")
-        n = tf.TensorSpec([], tf.int32, name="n")
-        num_samples = tf.TensorSpec([], tf.int32, name="num_samples")
+        n, num_samples = (
+            tf.TensorSpec([], tf.int32, name=name) for name in ("n", "num_samples")
+        )
         endpoints = {
             "encode": (self._encode, [x, seed]),
             "reconstruct": (self._reconstruct, [x, seed]),
