@@ -8,14 +8,21 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from tfp_flows.models.flow_model import FlowModel
 
-__all__ = ["export_saved_model"]
+__all__ = ["export_endpoints", "export_saved_model"]
 
 
 def export_saved_model(model: "FlowModel", filepath: str, verbose: bool = True) -> None:
     """Writes the endpoints described in `FlowModel.export` to a directory."""
+    export_endpoints(model, filepath, _endpoints(model), verbose=verbose)
+
+
+def export_endpoints(
+    model: keras.Model, filepath: str, endpoints: dict[str, Any], *, verbose: bool
+) -> None:
+    """Writes functions of a model, name → (function, signature), to a directory."""
     archive = keras.export.ExportArchive()
     archive.track(model)
-    for name, (function, signature) in _endpoints(model).items():
+    for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, signature)
     archive.write_out(filepath, verbose=verbose)
 

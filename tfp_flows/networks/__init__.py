@@ -1,8 +1,16 @@
-"""Keras layers that compute the parameters of bijectors."""
+"""Keras layers that compute parameters of bijectors, and networks of autoencoders."""
 
+from tfp_flows.networks.autoencoder import dense_decoder, dense_encoder
 from tfp_flows.networks.conditioner import Conditioner
 from tfp_flows.networks.convnet import ConvNet
 from tfp_flows.networks.masked import MaskedAutoregressiveNetwork
 from tfp_flows.networks.mlp import MLP
 
-__all__ = ["Conditioner", "ConvNet", "MLP", "MaskedAutoregressiveNetwork"]
+__all__ = [
+    "Conditioner",
+    "ConvNet",
+    "MLP",
+    "MaskedAutoregressiveNetwork",
+    "dense_decoder",
+    "dense_encoder",
+]

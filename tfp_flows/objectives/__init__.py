@@ -1,12 +1,35 @@
 """What training minimizes."""
 
+from tfp_flows.objectives.boosted_stage import BoundTerms, boosted_stage
 from tfp_flows.objectives.boosting import MixtureLikelihood, ResidualWeights
+from tfp_flows.objectives.elbo import (
+    boosted_negative_elbo,
+    importance_weighted_bound,
+    kl_annealing,
+    negative_elbo,
+    sample_all_probability,
+)
+from tfp_flows.objectives.energies import ENERGIES
 from tfp_flows.objectives.likelihood import NegativeLogLikelihood
+from tfp_flows.objectives.posterior_weights import (
+    PosteriorWeights,
+    fit_posterior_weights,
+)
 from tfp_flows.objectives.reconstruction import Reconstruction
 
 __all__ = [
+    "BoundTerms",
+    "ENERGIES",
     "MixtureLikelihood",
     "NegativeLogLikelihood",
+    "PosteriorWeights",
     "Reconstruction",
     "ResidualWeights",
+    "boosted_negative_elbo",
+    "boosted_stage",
+    "fit_posterior_weights",
+    "importance_weighted_bound",
+    "kl_annealing",
+    "negative_elbo",
+    "sample_all_probability",
 ]

@@ -13,6 +13,10 @@ from tfp_flows.ops.conv2d_log_abs_det import (
     conv2d_log_abs_det,
     self_normalizing_conv2d_log_abs_det,
 )
+from tfp_flows.ops.discretized_logistic import (
+    discretized_logistic_log_prob,
+    discretized_logistic_mean,
+)
 from tfp_flows.ops.elementwise import ElementwiseTransform
 from tfp_flows.ops.hashing import uniform_from_hash
 from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
@@ -40,6 +44,8 @@ __all__ = [
     "conv2d_matrix",
     "conv2d_solve",
     "conv2d_spectrum",
+    "discretized_logistic_log_prob",
+    "discretized_logistic_mean",
     "first_order_only",
     "implicit_inverse",
     "kernel_counts",
