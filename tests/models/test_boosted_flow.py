@@ -200,6 +200,15 @@ def test_callbacks_of_one_flow_follow_the_component(plane):
     assert len(monitor.reports) > 4
 
 
+def test_early_stopping_ends_a_stage_and_begins_anew(plane):
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=1, mode="max")
+    model = boosted(patience=None)
+    # Every epoch that lowers the loss is one without improvement for this callback.
+    model.fit(plane, validation_data=plane, callbacks=stop, **{**FIT, "epochs": 8})
+    assert len(model.stages) == 2
+    assert all(stage.num_epochs < 8 for stage in model.stages)
+
+
 def test_auto_stops_where_nothing_is_gained(two_modes):
     model = boosted(gaussian, "auto", rate=0.1, min_gain=0.3)
     model.fit(

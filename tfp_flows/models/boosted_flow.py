@@ -59,7 +59,8 @@ class BoostedFlow(DensityModel):
     that of the mixture, with the weight of the component in training refitted to the
     validation rows after each epoch; it ends a stage, whose best weights are kept.
     Callbacks see this model, epochs that go on counting, and `stage` in the logs;
-    `VolumeMonitor` and `RollBack` follow the component. One that has a method
+    `EarlyStopping`, `ReduceLROnPlateau`, `VolumeMonitor` and `RollBack` begin anew with
+    each component and see that alone. One that has a method
     `on_stage_end` gets each `BoostingStage`. A model that was saved goes on
     with the first stage that was not complete. An interrupted stage leaves the
     mixture as it was before.
@@ -318,7 +319,8 @@ class BoostedFlow(DensityModel):
 
     def save(self, filepath: Any, **kwargs: Any) -> None:
         """As in Keras; the optimizer of a stage in progress is left out."""
-        whole, parts = self.optimizer, [(m, m.optimizer) for m in self.component_models]
+        whole = getattr(self, "optimizer", None)
+        parts = [(m, getattr(m, "optimizer", None)) for m in self.component_models]
         if whole is not None:
             self.optimizer = keras.optimizers.deserialize(
                 keras.optimizers.serialize(whole)

@@ -62,7 +62,8 @@ class Boosting:
         self._epochs, self._verbose = epochs, verbose
         self._fit_arguments = fit_arguments
         # Each stage has an optimizer of its own, made like this one.
-        self._optimizer = keras.optimizers.serialize(model.optimizer)
+        pattern: keras.optimizers.Optimizer = getattr(model, "optimizer")  # noqa: B009
+        self._optimizer = keras.optimizers.serialize(pattern)
         whole, self._inner_callbacks = split_callbacks(callbacks)
         self._callbacks = keras.callbacks.CallbackList(
             whole, add_history=True, model=model, verbose=verbose, epochs=epochs
@@ -201,7 +202,7 @@ class Boosting:
                 **arguments,
                 epochs=self._epochs,
                 verbose=self._verbose,
-                callbacks=[*lift, *self._inner_callbacks, monitor, relay],
+                callbacks=[*lift, monitor, *self._inner_callbacks, relay],
                 **self._fit_arguments,
             )
         finally:

@@ -12,6 +12,10 @@ from tfp_flows.objectives import MixtureLikelihood
 __all__ = ["Lift", "StageMonitor", "StageRelay", "copies", "split_callbacks"]
 
 
+# What they compare or change belongs to one stage.
+_EVERY_STAGE = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
+
+
 class Lift(keras.callbacks.Callback):
     """Lifts a fresh component in the first epochs of its stage.
 
@@ -143,13 +147,20 @@ def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
 
 
 def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:
-    """Returns those for the whole training, and those for one flow in each stage.
+    """Returns those for the whole training, and those that begin anew in each stage.
 
-    The second kind says so by an attribute `follows_component`, as `VolumeMonitor` and
-    `RollBack` do, which look into the flow that is being trained.
+    Of the second kind are `EarlyStopping` and `ReduceLROnPlateau`, which compare losses
+    of one stage, and those that say so by an attribute `follows_component`, as
+    `VolumeMonitor` and `RollBack` do, which look into the flow that is being trained.
     """
-    if callbacks is None:
-        return [], []
-    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-    inner = [c for c in given if getattr(c, "follows_component", False)]
-    return [c for c in given if c not in inner], inner
+    given = getattr(callbacks, "callbacks", callbacks)
+    given = [] if given is None else given
+    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    every_stage = [c for c in given if _begins_anew(c)]
+    return [c for c in given if not _begins_anew(c)], every_stage
+
+
+def _begins_anew(callback: keras.callbacks.Callback) -> bool:
+    return isinstance(callback, _EVERY_STAGE) or getattr(
+        callback, "follows_component", False
+    )

@@ -4,12 +4,10 @@ from typing import Any
 
 import keras
 
+from tfp_flows.models.stage_callbacks import split_callbacks
 from tfp_flows.objectives import kl_annealing, sample_all_probability
 
 __all__ = ["StageSchedule", "WholeTraining", "stage_callbacks"]
-
-# They start anew in each stage: what they compare or change belongs to one stage.
-_EVERY_STAGE = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
 
 
 class StageSchedule(keras.callbacks.Callback):
@@ -156,10 +154,6 @@ def stage_callbacks(
     model: Any, callbacks: Any, *, epochs: int, annealing_epochs: int
 ) -> tuple[StageSchedule, WholeTraining, list[keras.callbacks.Callback]]:
     """Returns the schedule, the relay of the user's, and those of every stage."""
-    given = getattr(callbacks, "callbacks", callbacks)
-    given = [] if given is None else given
-    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    whole, every_stage = split_callbacks(callbacks)
     schedule = StageSchedule(model, epochs=epochs, annealing_epochs=annealing_epochs)
-    every_stage = [c for c in given if isinstance(c, _EVERY_STAGE)]
-    others = [c for c in given if not isinstance(c, _EVERY_STAGE)]
-    return schedule, WholeTraining(others, schedule), every_stage
+    return schedule, WholeTraining(whole, schedule), every_stage

@@ -1,0 +1,92 @@
+"""`fit --boost`: a mixture of flows, resumable after each."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Tables
+from tfp_flows.cli import main
+from tfp_flows.cli.checkpoint import Progress
+
+QUICK = "--flow coupling-affine --epochs 3 --batch-size 60 --quiet --boost 2".split()
+
+KILLED_IN_STAGE_2 = """
+import os, signal, sys
+from tests.cli.conftest import shrink_flows
+from tfp_flows.cli import boosting, main
+
+def kill(self, epoch, logs):
+    if self.model.num_trained == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(self, epoch, logs)
+
+shrink_flows()
+record = boosting._StageCheckpoint.on_epoch_end
+if "--resume" not in sys.argv:
+    boosting._StageCheckpoint.on_epoch_end = kill
+sys.exit(main())
+"""
+
+
+def results(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return metrics, (folder / "history.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def boosted(no_pages, tmp_path_factory):
+    """The words of a run, and its folder. Integers: a mixture of dequantized flows."""
+    folder = tmp_path_factory.mktemp("boosted")
+    table = Tables(folder).csv(b=np.random.default_rng(1).poisson(5.0, 300))
+    words = ["fit", str(table), "--out", str(folder / "run"), *QUICK]
+    words += ["--integers", "dequantize", "--context", "c"]
+    assert main(words) == 0
+    return words, folder / "run"
+
+
+def test_mixture_is_trained_and_reported(boosted, tmp_path):
+    _, folder = boosted
+    metrics, history = results(folder)
+    assert metrics["components"] == 2
+    assert metrics["held_out"][0]["name"] == "2 boosted coupling-affine"
+    records = list(csv.DictReader(history.splitlines()))
+    assert [row["stage"] for row in records] == ["1"] * 3 + ["2"] * 3
+    assert metrics["epochs"] == len(records)
+    drawn = tmp_path / "drawn.csv"
+    assert main(f"sample {folder} -n 40 --out {drawn}".split()) == 0
+    rows = np.loadtxt(drawn, delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(rows[:, 1], np.rint(rows[:, 1]))
+
+
+def test_killed_in_its_second_stage_it_resumes_to_the_same_result(boosted, tmp_path):
+    words, folder = boosted
+    words = [*words, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", KILLED_IN_STAGE_2, *words]
+    root = pathlib.Path(__file__).parents[2]
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    killed = subprocess.run(command, cwd=root, check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert Progress.read(tmp_path / "run.partial").epoch == 3
+    subprocess.run([*command, "--resume"], cwd=root, check=True, env=environment)
+    assert results(tmp_path / "run") == results(folder)
+
+
+def test_divergence_in_the_first_stage_is_told(no_pages, tables, tmp_path, refused):
+    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
+    message = refused(*words, "--learning-rate", "1e30")
+    assert "not a number in component 1" in message
+    assert "smaller --learning-rate" in message
+
+
+def test_number_of_flows_is_checked(tables, tmp_path, refused):
+    words = ["fit", tables.csv(), "--out", tmp_path / "run"]
+    for text in ("0", "many", "1.5"):
+        message = refused(*words, "--boost", text)
+        assert 'or "auto"' in message

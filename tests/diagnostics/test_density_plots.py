@@ -1,0 +1,43 @@
+"""Maps of densities in the plane: what stands where, and its scale."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from tfp_flows.diagnostics.canvas import png
+from tfp_flows.diagnostics.density_plots import density_maps
+
+
+def normal_at(x, y):
+    center = np.array([x, y])
+    return lambda points: -0.5 * np.square((points - center) / 0.3).sum(axis=-1)
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).normal(size=[500, 2])
+
+
+def test_maps_show_the_density_where_it_is(rows):
+    maps = [
+        {"right": normal_at(1, 0), "above": normal_at(0, 1)},
+        {"both": normal_at(0, 0)},
+    ]
+    figure = density_maps(rows, maps, title="a title", resolution=41)
+    assert png(figure).startswith(b"\x89PNG")
+    axes = np.array(figure.axes).reshape(2, 3)
+    titles = [axis.get_title(loc="left") for axis in axes.ravel()]
+    assert titles == ["data", "right", "above", "", "both", ""]
+    for axis, expected in ((axes[0, 1], (1, 0)), (axes[0, 2], (0, 1))):
+        (image,) = axis.images
+        # The least red is the densest blue.
+        row, column = np.unravel_index(np.argmin(image.get_array()[..., 0]), (41, 41))
+        left, right, low, high = image.get_extent()
+        found = left + (right - left) * column / 40, low + (high - low) * row / 40
+        np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_other_than_the_plane_is_refused(rows):
+    with pytest.raises(ValueError, match=r"expected rows \[N, 2\]"):
+        density_maps(rows[:, :1], [{}])
