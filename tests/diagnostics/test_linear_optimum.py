@@ -204,6 +204,22 @@ def test_circular_and_pointwise_convolutions_are_attained(rng):
         assert each.log_likelihood > pointwise.log_likelihood
 
 
+@pytest.mark.parametrize("centered", [False, True])
+def test_gradient_ascent_on_each_example_ends_at_its_own_optimum(centered, rng):
+    mixing = rng.normal(size=(5, 2, 2)) + 2 * np.eye(2)
+    pixels = rng.normal(size=(5, 12, 2)) @ mixing / 2 + 0.4
+    images = pixels.reshape(5, 3, 4, 2)
+    fitted = linear_flow_optimum(
+        images, "conv1x1_per_example", event_ndims=3, centered=centered
+    )
+    reached = [
+        linear_flows.ascend_one_example(image, rng, centered=centered)
+        for image in images
+    ]
+    np.testing.assert_allclose(fitted.log_prob(images), reached, atol=1e-8)
+    assert fitted.log_likelihood == pytest.approx(np.mean(reached), abs=1e-8)
+
+
 def test_one_frequency_at_a_time_ascends_to_the_circular_optimum(rng):
     signals = rng.normal(size=(300, 5, 1)).cumsum(axis=1)
     power = np.mean(np.abs(np.fft.fft(signals[..., 0], norm="ortho")) ** 2, axis=0)

@@ -300,6 +300,22 @@ def test_numbers_reach_other_callbacks_and_the_picture_is_drawn(tmp_path):
     assert [report.epoch for report in monitor.reports] == [0, 1, 1, 2, 2, 3, 3]
 
 
+def test_callbacks_before_the_monitor_go_without_its_numbers(tmp_path):
+    x = rows(count=64)
+    monitor = VolumeMonitor(x, every=1, max_share=None)
+    before, after = (keras.callbacks.CSVLogger(tmp_path / n) for n in ("b", "a"))
+    stop = keras.callbacks.EarlyStopping("volume_flags", mode="min")
+    with pytest.warns(UserWarning, match="`volume_flags` which is not available"):
+        history = small_model().fit(
+            x, verbose=0, callbacks=[stop, before, monitor, after]
+        )
+    names = set(monitor.reports[-1].scalars())
+    columns = [set((tmp_path / n).read_text().split("\n")[0].split(",")) for n in "ba"]
+    assert not names & columns[0]
+    assert names < columns[1]
+    assert names < set(history.history)
+
+
 def test_a_small_share_of_time_is_kept():
     x = rows(count=2048)
     model = small_model()

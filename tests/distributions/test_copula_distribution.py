@@ -320,6 +320,32 @@ GUMBEL = ours.GumbelCopula(2.0, 2)
             "'Pareto' .* has no quantile.*WithQuantile",
         ),
         (
+            lambda: ours.CopulaDistribution(GUMBEL, tfd.Poisson([2.0, 3.0])),
+            ValueError,
+            "marginal 0 .*'Poisson' .* received a discrete one.*Dequantized",
+        ),
+        (
+            lambda: ours.CopulaDistribution(
+                GUMBEL, [tfd.Normal(0.0, 1.0), tfd.Skellam(2.0, 3.0)]
+            ),
+            ValueError,
+            "marginal 1 .*'Skellam' .* received a discrete one",
+        ),
+        (
+            lambda: ours.WithQuantile(tfd.Categorical([0.0, 1.0])),
+            ValueError,
+            "WithQuantile, 'Categorical' .* received a discrete one",
+        ),
+        (
+            lambda: ours.WithQuantile(
+                tfd.MixtureSameFamily(
+                    tfd.Categorical([0.0, 1.0]), tfd.Poisson([1, 2.0])
+                )
+            ),
+            ValueError,
+            "received a discrete one",
+        ),
+        (
             lambda: ours.CopulaDistribution(
                 GUMBEL, [tfd.NormalInverseGaussian([0.0, 0.0], 1.0, 0.5, 1.0)]
             ),

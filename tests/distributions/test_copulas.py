@@ -309,6 +309,29 @@ def test_bad_parameters_are_refused(make, message):
         make()
 
 
-def test_a_keras_variable_that_would_not_train_is_refused():
-    with pytest.raises(TypeError, match=r"keras\.Variable.*`\.value`"):
-        ours.GumbelCopula(keras.Variable(2.0), 2)
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (ours.GumbelCopula, "theta of GumbelCopula"),
+        (lambda df, _: ours.StudentTCopula(df, np.eye(2)), "df of StudentTCopula"),
+        (
+            lambda *_: ours.StudentTCopula(3.0, keras.Variable(np.eye(2))),
+            "correlation_cholesky of StudentTCopula: expected a matrix",
+        ),
+        (
+            lambda *_: ours.GaussianCopula(keras.Variable(np.eye(2))),
+            "correlation_cholesky of GaussianCopula: expected a matrix",
+        ),
+    ],
+)
+def test_a_keras_variable_that_would_not_train_is_refused(make, name):
+    with pytest.raises(TypeError, match=name + r".*keras\.Variable.*`\.value`"):
+        make(keras.Variable(2.0), 2)
+
+
+def test_the_value_of_a_keras_variable_trains():
+    factor = keras.Variable([[1.0, 0.0], [0.6, 0.8]])
+    copula = ours.GaussianCopula(factor.value)
+    with tf.GradientTape() as tape:
+        log_prob = copula.log_prob([[0.2, 0.3]])
+    assert np.any(tape.gradient(log_prob, factor.value))

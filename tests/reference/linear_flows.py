@@ -2,7 +2,13 @@
 
 import numpy as np
 
-__all__ = ["ascend", "log_likelihood", "projections", "random_second_moments"]
+__all__ = [
+    "ascend",
+    "ascend_one_example",
+    "log_likelihood",
+    "projections",
+    "random_second_moments",
+]
 
 
 def log_likelihood(matrix, second):
@@ -64,6 +70,26 @@ def ascend(second, project, rng, *, steps=3000, rate=0.05):
             gradient = relative @ matrix
         matrix = project(matrix + rate * gradient)
         best = max(best, log_likelihood(matrix, second))
+    return best
+
+
+def ascend_one_example(image, rng, *, centered, steps=2000, rate=0.1):
+    """The best of log p(image) over W and b of z_p = W x_p + b at every position p.
+
+    The sum over positions is taken anew in each step: no second moments.
+    """
+    pixels = image.reshape(-1, image.shape[-1])
+    count, size = pixels.shape
+    matrix = np.eye(size) + 0.3 * rng.normal(size=(size, size))
+    bias, best = np.zeros(size), -np.inf
+    for _ in range(steps):
+        z = pixels @ matrix.T + bias
+        log_probs = -0.5 * np.sum(z**2, axis=1) - 0.5 * size * np.log(2 * np.pi)
+        log_det = np.log(abs(np.linalg.det(matrix)))
+        best = max(best, np.sum(log_probs) + count * log_det)
+        matrix = matrix + rate * (np.linalg.inv(matrix).T - z.T @ pixels / count)
+        if centered:
+            bias = bias - rate * z.mean(axis=0)
     return best
 
 

@@ -22,9 +22,13 @@ class VolumeMonitor(keras.callbacks.Callback):
     layer and of the trained part, round-trip error, and flags. The numbers of the
     latest one stand in `logs` as volume_mean_square, volume_max_abs, volume_nll,
     volume_imbalance, volume_largest, volume_smallest, volume_round_trip and
-    volume_flags (how many are raised), for callbacks that come after this one in the
-    list, such as `TensorBoard`, `CSVLogger` and `EarlyStopping`. A flag that was not
-    raised before is reported as a `RuntimeWarning` with its numbers.
+    volume_flags (how many are raised). A flag that was not raised before is reported as
+    a `RuntimeWarning` with its numbers.
+
+    Put it *first* in the list of callbacks: Keras passes `logs` from one to the next,
+    so that `TensorBoard`, `CSVLogger` and `EarlyStopping` see the numbers only where
+    they come later. Of those that come before, `EarlyStopping` warns that its quantity
+    is missing, the others write without it. The history of `fit` has it in any order.
 
     Cost: a measurement that is due waits while the time spent here, the next
     measurement included, would exceed `max_share` of the training time. The first

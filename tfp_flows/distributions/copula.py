@@ -180,11 +180,7 @@ def scalar_parameter(
         TypeError: a `keras.Variable`, which TFP would take for a constant.
         ValueError: no scalar, or out of the range.
     """
-    if isinstance(value, keras.Variable):
-        raise TypeError(
-            f"{name}: expected a number, a tf.Variable or a deferred tensor, received "
-            "a keras.Variable, which would never train here. Pass its `.value`."
-        )
+    refuse_keras_variable(value, "a number", name)
     is_reference = isinstance(value, tf.Variable | tfp.util.DeferredTensor)
     parameter = value if is_reference else tf.convert_to_tensor(value, dtype)
     if parameter.shape.rank != 0:
@@ -203,3 +199,21 @@ def scalar_parameter(
             "start, tfb.Softplus(low))."
         )
     return parameter
+
+
+def refuse_keras_variable(value: Any, kind: str, name: str) -> None:
+    """Refuses what TFP would take for a constant.
+
+    Args:
+        value: a parameter.
+        kind: what else it may be, "a number".
+        name: how the message calls it, "theta of ClaytonCopula".
+
+    Raises:
+        TypeError: a `keras.Variable`.
+    """
+    if isinstance(value, keras.Variable):
+        raise TypeError(
+            f"{name}: expected {kind}, a tf.Variable or a deferred tensor, received "
+            "a keras.Variable, which would never train here. Pass its `.value`."
+        )

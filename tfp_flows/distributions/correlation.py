@@ -7,6 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.distributions.copula import refuse_keras_variable
+
 __all__ = ["checked_factor", "correlation_factor", "factor_properties"]
 
 _CORRELATION_TOLERANCE = 1e-4
@@ -48,14 +50,16 @@ def checked_factor(factor: Any, dtype: Any, name: str) -> Any:
     """Returns a factor L, [D, D], after checking it as far as it is known.
 
     Raises:
+        TypeError: a `keras.Variable`, which TFP would take for a constant.
         ValueError: it is no Cholesky factor of a correlation matrix.
     """
+    label = f"correlation_cholesky of {name}"
+    refuse_keras_variable(factor, "a matrix", label)
     is_reference = isinstance(factor, tf.Variable | tfp.util.DeferredTensor)
     checked = factor if is_reference else tf.convert_to_tensor(factor, dtype)
     if checked.shape.rank != 2 or checked.shape[0] != checked.shape[1]:
         raise ValueError(
-            f"correlation_cholesky of {name}: expected shape [D, D], received "
-            f"{tuple(checked.shape)}."
+            f"{label}: expected shape [D, D], received {tuple(checked.shape)}."
         )
     known = tf.get_static_value(tf.convert_to_tensor(checked))
     if known is not None:
@@ -67,7 +71,7 @@ def checked_factor(factor: Any, dtype: Any, name: str) -> Any:
         )
         if not is_factor:
             raise ValueError(
-                f"correlation_cholesky of {name}: expected a lower triangular matrix "
+                f"{label}: expected a lower triangular matrix "
                 "with a positive diagonal and rows of unit norm, received rows of "
                 f"norm {np.sqrt(norms).round(4).tolist()}. correlation_factor(R) makes "
                 "it from a correlation matrix."

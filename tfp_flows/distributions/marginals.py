@@ -10,7 +10,7 @@ from tfp_flows.ops.log_tails import LogTails
 from tfp_flows.ops.normal import normal_log_tails, normal_quantile
 from tfp_flows.ops.student_t import student_t_log_tails, student_t_quantile
 
-__all__ = ["check_marginal", "log_tails_of", "quantile_of"]
+__all__ = ["check_continuous", "check_marginal", "log_tails_of", "quantile_of"]
 
 
 def log_tails_of(marginal: tfd.Distribution, x: tf.Tensor) -> LogTails:
@@ -72,7 +72,7 @@ def check_marginal(marginal: Any, label: str) -> None:
 
     Raises:
         TypeError: no `tfd.Distribution`.
-        ValueError: an event that is no scalar, or no cdf or quantile.
+        ValueError: an event that is no scalar, discrete values, or no cdf or quantile.
     """
     if not isinstance(marginal, tfd.Distribution):
         raise TypeError(
@@ -86,17 +86,49 @@ def check_marginal(marginal: Any, label: str) -> None:
             "tfd.Independent or a multivariate distribution pass the batch of "
             "one-dimensional ones."
         )
+    has_quantile = _defines(marginal, "_quantile")
+    if not has_quantile:
+        check_continuous(marginal, label)
     if not (_defines(marginal, "_cdf") or _defines(marginal, "_log_cdf")):
         raise ValueError(
             f"{label}, {marginal.name!r} ({type(marginal).__name__}): it has no cdf, "
             "which a copula needs. Choose a distribution that has one."
         )
-    if not _defines(marginal, "_quantile"):
+    if not has_quantile:
         raise ValueError(
             f"{label}, {marginal.name!r} ({type(marginal).__name__}): it has no "
             "quantile, which sampling needs. Pass WithQuantile(distribution), which "
             "finds it from the cdf."
         )
+
+
+def check_continuous(distribution: tfd.Distribution, label: str) -> None:
+    """Refuses distributions of counts, categories and other discrete values.
+
+    Raises:
+        ValueError: they are discrete.
+    """
+    if _is_discrete(distribution):
+        raise ValueError(
+            f"{label}, {distribution.name!r} ({type(distribution).__name__}): expected "
+            "a continuous distribution, received a discrete one: a copula density "
+            "needs a cdf without steps. Choose continuous marginals, and put the flow "
+            "into Dequantized where the data are counts."
+        )
+
+
+def _is_discrete(distribution: tfd.Distribution) -> bool:
+    if isinstance(distribution, tfd.MixtureSameFamily):
+        return _is_discrete(distribution.components_distribution)
+    if isinstance(distribution, tfd.Mixture):
+        return any(_is_discrete(component) for component in distribution.components)
+    if isinstance(distribution, tfd.Deterministic) or distribution.dtype.is_integer:
+        return True
+    try:
+        # TFP's way to say that the support is not continuous, but for mixtures.
+        return distribution.experimental_default_event_space_bijector() is None
+    except NotImplementedError:
+        return False
 
 
 def _defines(marginal: tfd.Distribution, method: str) -> bool:

@@ -6,7 +6,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.distributions.marginals import log_tails_of, quantile_of
+from tfp_flows.distributions.marginals import (
+    check_continuous,
+    log_tails_of,
+    quantile_of,
+)
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["WithQuantile"]
@@ -32,7 +36,7 @@ class WithQuantile(tfd.Distribution):
         name: name of the distribution.
 
     Raises:
-        ValueError: an event that is no scalar, or no cdf.
+        ValueError: an event that is no scalar, or discrete values.
 
     Example:
         >>> mixture = tfd.MixtureSameFamily(
@@ -56,6 +60,7 @@ class WithQuantile(tfd.Distribution):
                 f"{name}: expected a distribution of scalars, received "
                 f"{distribution.name!r} of event shape {distribution.event_shape}."
             )
+        check_continuous(distribution, name)
         self._distribution = distribution
         super().__init__(
             dtype=distribution.dtype,
