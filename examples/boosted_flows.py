@@ -77,19 +77,17 @@ def draw(model: BoostedFlow, rows: np.ndarray, path: pathlib.Path) -> None:
         return log_density
 
     stages = {
-        f"mixture of {stage.component + 1}: {-stage.val_loss:.2f} nats": mixture(
-            stage.weights
-        )
-        for stage in model.stages
+        f"mixture of {j}: {-stage.val_loss:.2f} nats": mixture(stage.weights)
+        for j, stage in enumerate(model.stages, start=1)
     }
+    weights = model.stages[-1].weights
     components = {
-        f"component {j + 1}, weight {weight:.2f}": each[j]
-        for j, weight in enumerate(model.stages[-1].weights)
+        f"component {j + 1}, weight {weights[j]:.2f}": each[j] for j in range(len(each))
     }
     title = "Each component takes what the others leave"
     figure = density_plots.density_maps(rows, [stages, components], title=title)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(canvas.png(figure))
+    path.write_bytes(canvas.png(figure, dpi=72))
     print(f"wrote {path}")
 
 

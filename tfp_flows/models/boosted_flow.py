@@ -1,6 +1,5 @@
 """A mixture of flows that is trained one component after another."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +10,12 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions import BoostedMixture
 from tfp_flows.models import inputs as model_inputs
+from tfp_flows.models.boosted_config import boosted_config, restored
 from tfp_flows.models.boosting import Boosting
 from tfp_flows.models.boosting_stage import BoostingStage, boosting_rule
 from tfp_flows.models.components import (
     check_fresh,
     component_model,
-    registered_name,
-    unknown_component,
 )
 from tfp_flows.models.density import Density
 from tfp_flows.models.density_model import DensityModel
@@ -152,10 +150,11 @@ class BoostedFlow(DensityModel):
         """
         with self.distribute_strategy.scope():
             index = len(self.component_models)
-            self._append(component_model(self.component, index, self.penalties))
+            model = component_model(self.component, index, self.penalties)
+            check_fresh(model, self.component_models)
+            self._append(model)
 
     def _append(self, model: FlowModel) -> None:
-        check_fresh(model, self.component_models)
         variable = tf.Variable(
             tf.cast(np.log(_ABSENT), self._density.dtype),
             trainable=False,
@@ -350,53 +349,12 @@ class BoostedFlow(DensityModel):
         Raises:
             TypeError: a part of a component cannot be rebuilt from data.
         """
-        rule: Any = self.rule
-        if isinstance(rule, ResidualWeights):
-            rule = dataclasses.asdict(rule)
-        return {
-            "name": self.name,
-            "num_components": self.num_components,
-            "rule": rule,
-            "patience": self.patience,
-            "min_gain": self.min_gain,
-            "max_components": self.max_components,
-            "cache_rows": self.cache_rows,
-            "penalties": self.penalties
-            and [keras.saving.serialize_keras_object(p) for p in self.penalties],
-            "component": registered_name(self.component),
-            "models": [
-                keras.saving.serialize_keras_object(model)
-                for model in self.component_models
-            ],
-            "stages": [dataclasses.asdict(stage) for stage in self.stages],
-        }
+        return boosted_config(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
-        config = dict(config)
-        stages = config.pop("stages")
-        models = [
-            keras.saving.deserialize_keras_object(model)
-            for model in config.pop("models")
-        ]
-        name = config.pop("component")
-        if config["penalties"]:
-            config["penalties"] = [
-                keras.saving.deserialize_keras_object(p) for p in config["penalties"]
-            ]
-        if isinstance(config["rule"], dict):
-            config["rule"] = ResidualWeights(**config["rule"])
-        model = cls(lambda index: models[index], **config)
-        for other in models[1:]:
-            model._append(other)
-        found = None if name is None else keras.saving.get_registered_object(name)
-        model.component = unknown_component if found is None else found
-        model.stages = [
-            BoostingStage(**{**stage, "weights": tuple(stage["weights"])})
-            for stage in stages
-        ]
-        return model
+        return restored(cls, config)
 
 
 def _check_arguments(
