@@ -1,7 +1,7 @@
 """Singular values of Jacobians: exact for small events, by power iteration for large.
 
-Power iteration: v ← Jᵀ J v / ‖Jᵀ J v‖, σ = ‖J v‖, one Jacobian-vector and one
-vector-Jacobian product a step. For events of few numbers the whole Jacobian costs less.
+Power iteration: w ← J Jᵀ w / ‖J Jᵀ w‖, σ = ‖Jᵀ w‖, one vector-Jacobian and one
+Jacobian-vector product a step. For events of few numbers the whole Jacobian costs less.
 """
 
 from collections.abc import Callable
@@ -36,38 +36,46 @@ def jacobians(function: Map, x: tf.Tensor, num_outputs: int) -> tf.Tensor:
 
 
 def power_step(
-    function: Map, x: tf.Tensor, vector: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """One step of power iteration on JᵀJ for each row.
+    maps: Callable[[Map], list[tuple[tf.Tensor, tf.Tensor]]], vectors: list[tf.Tensor]
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """One step of power iteration on J Jᵀ for each row of several maps at once.
+
+    All maps share one backward pass and one pass through it: tracing costs as much as
+    the maps themselves are large, however many they are.
 
     Args:
-        function: differentiable, row by row.
-        x: [N, event...], where J is taken.
-        vector: v, [N, event...].
+        maps: maps(source) → (x, y) of each map, where x = source(...) marks its input,
+            [N, event...], and y is computed from x row by row. An x inside another
+            map's computation takes no part in it.
+        vectors: w of each map, shaped as its y.
 
     Returns:
-        The next vector Jᵀ J v / ‖J v‖, and σ = ‖J v‖ / ‖v‖ of the present one, [N].
+        The next vectors J Jᵀ w / ‖Jᵀ w‖, and σ = ‖Jᵀ w‖ / ‖w‖ of the present ones, [N].
     """
-    vector = vector / _norms(vector)
-    x = tf.identity(tf.stop_gradient(x))
-    with tf.GradientTape(persistent=True) as tape:
-        with tf.GradientTape(persistent=True) as inner:
-            inner.watch(x)
-            y = function(x)
-        dual = tf.zeros_like(y)
-        tape.watch(dual)
-        # Linear in `dual`: its own gradient is the Jacobian-vector product.
+    vectors = [vector / _norms(vector) for vector in vectors]
+    unconnected = tf.UnconnectedGradients.ZERO
+    with tf.GradientTape() as outer:
+        outer.watch(vectors)
+        with tf.GradientTape() as inner:
+
+            def source(x: tf.Tensor) -> tf.Tensor:
+                x = tf.identity(tf.stop_gradient(x))
+                inner.watch(x)
+                return x
+
+            inputs, images = zip(*maps(source), strict=True)
         pulled = inner.gradient(
-            y, x, dual, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            list(images), list(inputs), vectors, unconnected_gradients=unconnected
         )
-    pushed = tape.gradient(
-        pulled, dual, vector, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    norms = [_norms(vector) for vector in pulled]
+    # Linear in the vectors: their own gradient is the Jacobian-vector product.
+    pushed = outer.gradient(
+        pulled,
+        vectors,
+        [vector / norm for vector, norm in zip(pulled, norms, strict=True)],
+        unconnected_gradients=unconnected,
     )
-    norm = _norms(pushed)
-    back = inner.gradient(
-        y, x, pushed / norm, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    return back, tf.reshape(norm, [-1])
+    return pushed, [tf.reshape(norm, [-1]) for norm in norms]
 
 
 def _norms(x: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,6 @@ below (from above for the smallest) and go on from the vectors of the last measu
 so that a few steps suffice while weights move slowly.
 """
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import context_arguments
-from tfp_flows.bijectors.structure import inverted, parts, walk
+from tfp_flows.bijectors.structure import Visit, walk
 from tfp_flows.diagnostics.singular_values import Map, jacobians, power_step
 from tfp_flows.diagnostics.volume import LayerVolume, VolumeReport
+from tfp_flows.diagnostics.volume_stages import apply, apply_to_both, stages
 from tfp_flows.distributions import Dequantized
 
 __all__ = ["VolumeProbe", "measure_volume"]
@@ -103,16 +103,19 @@ class VolumeProbe:
         if context is not None:
             context = tf.cast(context, distribution.dtype)
             arguments = context_arguments(flow.bijector, context)
-        self._stages = _stages(tfb.Invert(flow.bijector), arguments, inverse=False)
+        self._stages = stages(tfb.Invert(flow.bijector), arguments, inverse=False)
         trained = [bool(s.bijector.trainable_variables) for s in self._stages]
         self._num_fixed = trained.index(True) if any(trained) else 0
         self._leaves: list[tuple[str, bool]] = []
-        self._vectors = self._start(seed)
-        self._size = tf.TensorShape(
-            self._vectors["output"][-1].shape[1:]
-        ).num_elements()
+        inputs, outputs = self._start()
+        rng = np.random.default_rng(seed)
+        self._vectors = [
+            tf.constant(rng.normal(size=shape), distribution.dtype)
+            for shape in (*outputs, *inputs)
+        ]
+        self._size = outputs[-1][1:].num_elements()
         # Where a part of the event has left, Jacobians of layers do not multiply.
-        sizes = {vector[0].shape.num_elements() for vector in self._vectors["output"]}
+        sizes = {shape[1:].num_elements() for shape in outputs}
         self._is_exact = self._size <= exact_size and sizes == {self._size}
         self._iterate = tf.function(self._one_iteration, autograph=False)
         self._differentiate = tf.function(self._all_jacobians, autograph=False)
@@ -156,11 +159,12 @@ class VolumeProbe:
         return [float(v.max()) for v in values], [float(v.min()) for v in values]
 
     def _iterated_extremes(self, iterations: int) -> tuple[list[float], list[float]]:
-        values: dict[str, list[tf.Tensor]] = {}
+        values: list[tf.Tensor] = []
         for _ in range(max(1, iterations)):
             self._vectors, values = self._iterate(self._vectors)
-        largest = [float(np.max(value)) for value in values["input"]]
-        return largest, [float(1 / np.max(value)) for value in values["output"]]
+        found = [float(np.max(value)) for value in values]
+        half = len(found) // 2
+        return found[:half], [float(np.float64(1) / value) for value in found[half:]]
 
     @property
     def _first_trained(self) -> int:
@@ -168,58 +172,74 @@ class VolumeProbe:
         trained = [is_trained for _, is_trained in self._leaves]
         return trained.index(True) if any(trained) else 0
 
-    def _start(self, seed: int) -> dict[str, list[tf.Tensor]]:
-        """Random vectors at the input and the output of every leaf and the chain."""
-        shapes: dict[str, list[tf.TensorShape]] = {"input": [], "output": []}
+    def _start(self) -> tuple[list[tf.TensorShape], list[tf.TensorShape]]:
+        """Shapes of the inputs and the outputs of every leaf and the trained part."""
+        inputs: list[tf.TensorShape] = []
+        outputs: list[tf.TensorShape] = []
 
         def visit(
             leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
         ) -> tf.Tensor:
-            y = _apply(leaf, x, inverse, arguments)
+            y = apply(leaf, x, inverse, arguments)
             self._leaves.append((leaf.name, bool(leaf.trainable_variables)))
-            shapes["input"].append(x.shape)
-            shapes["output"].append(y.shape)
+            inputs.append(x.shape)
+            outputs.append(y.shape)
             return y
 
         h, z = self._walk_all(visit)
-        shapes["input"].append(h.shape)
-        shapes["output"].append(z.shape)
-        rng = np.random.default_rng(seed)
-        return {
-            side: [tf.constant(rng.normal(size=shape), z.dtype) for shape in of_side]
-            for side, of_side in shapes.items()
-        }
+        return [*inputs, h.shape], [*outputs, z.shape]
 
-    def _walk_all(self, visit: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the input of the trained part and the base's event."""
-        h = z = tf.identity(self._x)
+    def _walk_all(
+        self, visit: Visit, source: Map = tf.identity
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the input of the trained part, marked, and the base's event."""
+        h = z = source(self._x)
         for index, stage in enumerate(self._stages):
             z = walk(stage.bijector, z, visit, stage.arguments, inverse=stage.inverse)
             if index < self._num_fixed:
-                h = z
+                h = z = source(z)
         return h, z
 
-    def _one_iteration(self, vectors: dict[str, list[tf.Tensor]]) -> tuple[dict, dict]:
-        moved: dict[str, list[tf.Tensor]] = {"input": [], "output": []}
-        values: dict[str, list[tf.Tensor]] = {"input": [], "output": []}
+    def _one_iteration(
+        self, vectors: list[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        return power_step(self._maps, vectors)
 
-        def iterate(side: str, function: Map, x: tf.Tensor) -> None:
-            vector, value = power_step(function, x, vectors[side][len(moved[side])])
-            moved[side].append(vector)
-            values[side].append(value)
+    def _maps(self, source: Map) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Every leaf and the trained part, data → base, then the inverses of all."""
+        pairs: list[tuple[tf.Tensor, tf.Tensor]] = []
+        visited: list[tuple[tfb.Bijector, bool, dict[str, Any], tf.Tensor]] = []
 
         def visit(
             leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
         ) -> tf.Tensor:
-            y = _apply(leaf, x, inverse, arguments)
-            iterate("input", lambda h: _apply(leaf, h, inverse, arguments), x)
-            iterate("output", lambda h: _apply(leaf, h, not inverse, arguments), y)
+            own = source(x)
+            y, own_y = apply_to_both(leaf, (x, own), inverse, arguments)
+            pairs.append((own, own_y))
+            visited.append((leaf, not inverse, arguments, y))
             return y
 
-        h, z = self._walk_all(visit)
-        iterate("input", self._trained_part, h)
-        iterate("output", self._inverse_of_trained_part, z)
-        return moved, values
+        pairs.append(self._walk_all(visit, source))
+        back: dict[int, tuple[tf.Tensor, tf.Tensor]] = {}
+
+        def visit_back(
+            leaf: tfb.Bijector, y: tf.Tensor, inverse: bool, arguments: dict[str, Any]
+        ) -> tf.Tensor:
+            for index in reversed(range(len(visited))):
+                if index not in back and visited[index][0] is leaf:
+                    own = source(visited[index][3])
+                    x, own_x = apply_to_both(leaf, (y, own), inverse, arguments)
+                    back[index] = own, own_x
+                    return x
+            return apply(leaf, y, inverse, arguments)
+
+        z = source(pairs[-1][1])
+        h = self._inverse_of_trained_part(z, visit_back)
+        for index, (leaf, inverse, arguments, y) in enumerate(visited):
+            if index not in back:
+                own = source(y)
+                back[index] = own, apply(leaf, own, inverse, arguments)
+        return [*pairs, *(back[index] for index in range(len(visited))), (z, h)]
 
     def _all_jacobians(self) -> list[tf.Tensor]:
         found: list[tf.Tensor] = []
@@ -227,14 +247,14 @@ class VolumeProbe:
         def visit(
             leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
         ) -> tf.Tensor:
-            y = _apply(leaf, x, inverse, arguments)
+            y = apply(leaf, x, inverse, arguments)
             size = y.shape[1:].num_elements()
             repeated = tf.nest.map_structure(
                 lambda value: tf.repeat(value, size, axis=0), arguments
             )
 
             def function(rows: tf.Tensor) -> tf.Tensor:
-                return _apply(leaf, rows, inverse, repeated)
+                return apply(leaf, rows, inverse, repeated)
 
             found.append(jacobians(function, x, size))
             return y
@@ -253,11 +273,11 @@ class VolumeProbe:
             log_det = getattr(leaf, f"{name}_log_det_jacobian")(x, rank, **arguments)
             # A constant one comes without batch axes.
             log_dets.append(tf.broadcast_to(log_det, x.shape[:1]))
-            return _apply(leaf, x, inverse, arguments)
+            return apply(leaf, x, inverse, arguments)
 
         h, z = self._walk_all(visit)
         # A fresh tensor: TFP's cache would give back h itself.
-        error = tf.abs(self._inverse_of_trained_part(tf.identity(z)) - h)
+        error = tf.abs(self._inverse_of_trained_part(tf.identity(z), apply) - h)
         deviation = tf.math.reduce_std(h)
         base = self._flow.distribution.log_prob(tf.identity(z))
         return {
@@ -269,14 +289,10 @@ class VolumeProbe:
             "nll": -tf.reduce_mean(base + tf.add_n(log_dets)),
         }
 
-    def _trained_part(self, h: tf.Tensor) -> tf.Tensor:
-        for stage in self._stages[self._num_fixed :]:
-            h = _apply(stage.bijector, h, stage.inverse, stage.arguments)
-        return h
-
-    def _inverse_of_trained_part(self, z: tf.Tensor) -> tf.Tensor:
+    def _inverse_of_trained_part(self, z: tf.Tensor, visit: Visit) -> tf.Tensor:
         for stage in reversed(self._stages[self._num_fixed :]):
-            z = _apply(stage.bijector, z, not stage.inverse, stage.arguments)
+            inverse = not stage.inverse
+            z = walk(stage.bijector, z, visit, stage.arguments, inverse=inverse)
         return z
 
     def _report(
@@ -311,36 +327,6 @@ class VolumeProbe:
             smallest=smallest[-1],
             round_trip=float(summary["round_trip"]),
         )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Stage:
-    """A part of the outermost chain, which map of it is meant, and its context."""
-
-    bijector: tfb.Bijector
-    inverse: bool
-    arguments: dict[str, Any]
-
-
-def _stages(
-    bijector: tfb.Bijector, arguments: dict[str, Any], *, inverse: bool
-) -> list[_Stage]:
-    if (inner := inverted(bijector)) is not None:
-        return _stages(inner, arguments, inverse=not inverse)
-    chain = parts(bijector)
-    if not chain or hasattr(bijector, "through_levels"):
-        return [_Stage(bijector, inverse, arguments)]
-    return [
-        stage
-        for part in (reversed(chain) if inverse else chain)
-        for stage in _stages(part, arguments.get(part.name, {}), inverse=inverse)
-    ]
-
-
-def _apply(
-    bijector: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-) -> tf.Tensor:
-    return (bijector.inverse if inverse else bijector.forward)(x, **arguments)
 
 
 def _singular_values(matrices: np.ndarray) -> np.ndarray:
