@@ -400,6 +400,11 @@ def test_wrong_arguments_are_refused(plane):
     model = boosted()
     with pytest.raises(ValueError, match="leaves a part empty"):
         model.fit(plane[:2], validation_split=0.9)
+    for weight in (np.ones(3), -np.ones(600), np.zeros(600), np.ones([600, 1])):
+        with pytest.raises(ValueError, match="600 numbers ≥ 0"):
+            model.fit(plane, sample_weight=weight)
+    with pytest.raises(ValueError, match="epochs must be at least 1"):
+        model.fit(plane, epochs=0)
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.fit(np.full([10, 2], np.nan))
     with pytest.raises(NotImplementedError, match="FlowModel"):

@@ -269,6 +269,8 @@ class BoostedFlow(DensityModel):
         """
         packed = self._packed(x, y)
         self._check_fit(packed, validation_data, validation_split, corrective_passes)
+        if epochs < 1:
+            raise ValueError(f"epochs must be at least 1, received {epochs}.")
         if validation_data is not None:
             validation_data = model_inputs.pack_validation(
                 validation_data, self.context_size, self._packed
