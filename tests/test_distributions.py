@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tests.cases.architectures import CASES as ARCHITECTURES
 from tests.cases.case import parametrize
 from tests.cases.distributions import DENSITIES, GRIDDED
 from tests.randomness import perturb
-from tfp_flows import bijectors
+from tfp_flows import architectures, bijectors
 from tfp_flows.architectures import glow
 from tfp_flows.testing import check_distribution
 
@@ -102,3 +103,24 @@ def test_no_two_parts_of_glow_start_with_the_same_weights():
     for index, one in enumerate(scaled):
         for other in scaled[index + 1 :]:
             assert not np.allclose(one, other, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "event_shape"),
+    [
+        ("autoregressive_flow", 64),
+        ("convolutional_flow", (8, 8, 1)),
+        ("coupling_flow", 64),
+        ("fully_connected_flow", 64),
+        ("glow", (8, 8, 1)),
+    ],
+)
+def test_bases_over_other_events_than_the_flow_are_refused(name, event_shape):
+    make = getattr(architectures, name)
+    fitting = tfd.Sample(tfd.Normal(0.0, 1.0), 64)
+    assert make(event_shape, base=fitting, seed=0).event_shape.num_elements() == 64
+    for base in (tfd.Sample(tfd.Normal(0.0, 1.0), 4), tfd.Normal([0.0] * 64, 1.0)):
+        with pytest.raises(
+            ValueError, match=r"base: expected .* shape \[64\], received"
+        ):
+            make(event_shape, base=base, seed=0)

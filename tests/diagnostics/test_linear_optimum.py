@@ -398,6 +398,23 @@ def test_only_the_standard_normal_base_has_a_closed_form(rng):
             value(rows, base=base)
 
 
+@pytest.mark.parametrize("family", ["full", "circular_conv", "conv1x1_per_example"])
+def test_a_base_of_another_size_than_the_data_is_refused(family, rng):
+    from tensorflow_probability import distributions as tfd
+
+    images = rng.normal(size=(30, 3, 2, 1))
+    options = {"family": family, "event_ndims": 3}
+    fitting = tfd.Sample(tfd.Normal(0.0, 1.0), [6])
+    assert value(images, base=fitting, **options) == value(images, **options)
+    assert value(images, base=tfd.Normal(0.0, 1.0), **options) < 0
+    for base in (
+        tfd.MultivariateNormalDiag(tf.zeros(5)),
+        tfd.Normal(tf.zeros(7), 1.0),
+    ):
+        with pytest.raises(ValueError, match=r"the 6 numbers .*\(3, 2, 1\), received"):
+            value(images, base=base, **options)
+
+
 def test_gap_to_a_nonlinear_truth_is_its_negentropy(rng):
     # x = sinh(A ε): the exact entropy is known; the floor lies above it.
     mixing = np.array([[1.0, 0.0, 0.0], [0.5, 0.8, 0.0], [0.2, -0.3, 1.0]])

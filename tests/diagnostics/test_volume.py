@@ -374,6 +374,24 @@ def test_unusable_probes_are_refused():
         VolumeLimits(largest=1.0, smallest=2.0)
 
 
+@pytest.mark.parametrize("shape", [(4, 5), (4, 2), (4,), (4, 2, 3)])
+def test_a_probe_of_another_shape_than_the_flows_events_is_refused(shape):
+    with pytest.raises(ValueError, match=r"event shape \(3,\).*received shape \(4,"):
+        measure_volume(expanding(1.0), np.zeros(shape, "f"))
+
+
+def test_a_probe_of_a_model_is_refused_before_training():
+    monitor = VolumeMonitor(np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="rows as they are passed to `fit`"):
+        small_model().fit(rows(), verbose=0, callbacks=[monitor])
+
+
+def test_a_context_of_other_rows_than_the_probe_is_refused():
+    layer = bijectors.Coupling(3, hidden_sizes=(8,), context_size=2, dtype="float64")
+    with pytest.raises(ValueError, match=r"as many rows as the probe, 8, received"):
+        measure_volume(flow(layer), rows(), rows(2, count=7))
+
+
 def test_picture_of_many_layers_and_reports():
     from tfp_flows.diagnostics.plots import png
     from tfp_flows.diagnostics.volume_plot import volume_profile

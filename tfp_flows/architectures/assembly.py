@@ -13,6 +13,7 @@ from tfp_flows.distributions import Dequantized, GaussianMixture
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
 __all__ = [
+    "checked_base",
     "elementwise_transform",
     "flat_input",
     "flatten",
@@ -34,6 +35,23 @@ def flow(
     """Returns the distribution whose data the layers, data first, carry to `base`."""
     chain = tfb.Chain(list(reversed(layers)), name=f"{name}_layers")
     return tfd.TransformedDistribution(base, tfb.Invert(chain), name=name)
+
+
+def checked_base(base: tfd.Distribution, event_size: int) -> tfd.Distribution:
+    """Returns a base after checking what it is a distribution over.
+
+    Raises:
+        ValueError: its events are not [event_size].
+    """
+    shape = base.event_shape
+    if shape.is_fully_defined() and shape != [event_size]:
+        raise ValueError(
+            f"base: expected a distribution over events of shape [{event_size}], "
+            f"received {base.name!r} of event shape {list(shape)} and batch shape "
+            f"{base.batch_shape}. Columns in the batch shape become an event by "
+            "tfd.Independent(base, 1)."
+        )
+    return base
 
 
 def standard_normal(event_size: int, dtype: Any) -> tfd.Distribution:

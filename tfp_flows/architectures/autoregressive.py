@@ -77,4 +77,4 @@ def autoregressive_flow(
             Permutation(event_size, dtype=dtype, name=f"reverse_{index}"),
         ]
     base = assembly.mixture_base(event_size, dtype) if base is None else base
-    return assembly.flow(base, layers, name)
+    return assembly.flow(assembly.checked_base(base, event_size), layers, name)

@@ -104,4 +104,5 @@ def convolutional_flow(
     size = math.prod(shape)
     layers.append(assembly.flatten(shape))
     base = assembly.standard_normal(size, dtype) if base is None else base
+    base = assembly.checked_base(base, size)
     return assembly.image_density(base, layers, num_values, name)

@@ -78,4 +78,4 @@ def coupling_flow(
             Linear(event_size, dtype=dtype, name=f"linear_{index}"),
         ]
     base = assembly.mixture_base(event_size, dtype) if base is None else base
-    return assembly.flow(base, layers, name)
+    return assembly.flow(assembly.checked_base(base, event_size), layers, name)

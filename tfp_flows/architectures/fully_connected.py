@@ -85,4 +85,5 @@ def fully_connected_flow(
                 SmoothLeakyReLU(alpha, dtype=dtype, name=f"activation_{index}")
             )
     base = assembly.standard_normal(size, dtype) if base is None else base
+    base = assembly.checked_base(base, size)
     return assembly.image_density(base, layers, num_values, name)

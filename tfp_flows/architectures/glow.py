@@ -100,8 +100,9 @@ def glow(
         levels.append(level)
     layers.append(MultiScale(event_shape, levels, dtype=dtype))
     height, width, channels = event_shape
-    if base is None:
-        base = assembly.standard_normal(height * width * channels, dtype)
+    size = height * width * channels
+    base = assembly.standard_normal(size, dtype) if base is None else base
+    base = assembly.checked_base(base, size)
     return assembly.image_density(base, layers, num_values, name)
 
 

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FAMILIES", "check", "check_base", "check_size", "checked_bounds"]
+__all__ = [
+    "FAMILIES",
+    "check",
+    "check_base",
+    "check_base_size",
+    "check_size",
+    "checked_bounds",
+]
 
 FAMILIES = (
     "full",
@@ -104,6 +111,19 @@ def check_base(base: Any) -> None:
             f"{_described(inner, is_normal)}. There is none for other bases (already "
             "for Laplace it is independent component analysis); leave base out to "
             "compare with flows that have a normal base."
+        )
+
+
+def check_base_size(base: Any, event_shape: tuple[int, ...]) -> None:
+    """Refuses a base over events of another size than the data's."""
+    size = math.prod(event_shape)
+    # One number stands for every column.
+    found = 1 if base is None else math.prod((*base.batch_shape, *base.event_shape))
+    if base is not None and found not in (1, size):
+        raise ValueError(
+            f"Expected a base over the {size} numbers of an event of shape "
+            f"{tuple(event_shape)}, received {base.name!r} over {found}. Pass the base "
+            "of a flow for these data, or leave it out."
         )
 
 

@@ -184,7 +184,7 @@ def linear_flow_optimum(
         ValueError: an unusable argument; data without rows or not finite; moments so
             singular that the optimum is infinite (constant or duplicated features,
             fewer rows than features); more than 5,000 features for a dense W; a base
-            that is not the standard normal.
+            that is not the standard normal, or of another size than the data's events.
 
     Example:
         >>> corners = np.array([[2.0, 1.0], [-2.0, -1.0], [0.0, 1.0], [0.0, -1.0]])
@@ -199,6 +199,9 @@ def linear_flow_optimum(
     arguments.check(family, rank, ridge, event_ndims, units, bin_width)
     arguments.check_base(base)
     data = event_batches(x, event_ndims)
+    first = next(data)
+    arguments.check_base_size(base, first.shape[1:])
+    data = itertools.chain([first], data)
     if family == "conv1x1_per_example":
         fields = convolutions.fit_per_example(data, centered, ridge)
     elif family == "circular_conv":

@@ -49,7 +49,8 @@ def measure_volume(
 
     Raises:
         TypeError: the distribution has no bijector.
-        ValueError: x has no rows.
+        ValueError: x has no rows, or rows of another event shape than the flow's; a
+            context of another number of rows.
 
     Example:
         >>> import tensorflow_probability as tfp
@@ -98,10 +99,22 @@ class VolumeProbe:
                 f"Expected a probe of at least one row, received shape {x.shape}. Give "
                 "some rows of the data, [N, event...]."
             )
+        event_shape = distribution.event_shape
+        if not event_shape.is_compatible_with(x.shape[1:]):
+            raise ValueError(
+                f"Expected a probe of rows of event shape {event_shape} as "
+                f"{distribution.name!r} has them, [N, event...], received shape "
+                f"{x.shape}. Give rows as they are passed to `fit`."
+            )
         self._flow, self._x = flow, distribution.dequantize(x) if is_gridded else x
         arguments: dict[str, Any] = {}
         if context is not None:
             context = tf.cast(context, distribution.dtype)
+            if context.shape[:1] != x.shape[:1]:
+                raise ValueError(
+                    f"Expected a context of as many rows as the probe, {x.shape[0]}, "
+                    f"received shape {context.shape}."
+                )
             arguments = context_arguments(flow.bijector, context)
         self._stages = stages(tfb.Invert(flow.bijector), arguments, inverse=False)
         trained = [bool(s.bijector.trainable_variables) for s in self._stages]
