@@ -13,10 +13,7 @@ from tfp_flows.models import inputs as model_inputs
 from tfp_flows.models.boosted_config import boosted_config, restored
 from tfp_flows.models.boosting import Boosting
 from tfp_flows.models.boosting_stage import BoostingStage, boosting_rule
-from tfp_flows.models.components import (
-    check_fresh,
-    component_model,
-)
+from tfp_flows.models.components import check_fresh, component_model
 from tfp_flows.models.density import Density
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.flow_model import FlowModel
@@ -64,10 +61,9 @@ class BoostedFlow(DensityModel):
     validation rows after each epoch; it ends a stage, whose best weights are kept.
     Callbacks see this model, epochs that go on counting, and `stage` in the logs;
     `EarlyStopping`, `ReduceLROnPlateau`, `VolumeMonitor` and `RollBack` begin anew with
-    each component and see that alone. One that has a method
-    `on_stage_end` gets each `BoostingStage`. A model that was saved goes on
-    with the first stage that was not complete. An interrupted stage leaves the
-    mixture as it was before.
+    each component and see that alone. One that has a method `on_stage_end` gets each
+    `BoostingStage`. A model that was saved goes on with the first stage that was not
+    complete. An interrupted stage leaves the mixture as it was before.
 
     Args:
         component: builds a fresh distribution, from its number if it takes one, such
@@ -152,29 +148,24 @@ class BoostedFlow(DensityModel):
             index = len(self.component_models)
             model = component_model(self.component, index, self.penalties)
             check_fresh(model, self.component_models)
-            self._append(model)
-
-    def _append(self, model: FlowModel) -> None:
-        variable = tf.Variable(
-            tf.cast(np.log(_ABSENT), self._density.dtype),
-            trainable=False,
-            name=f"log_weight_{len(self._log_weights)}",
-        )
-        components = [*self.distribution.components, model.distribution]
-        logits = [*(weight.value for weight in self._log_weights), variable]
-        # Checks event shape, context and dtype before anything is changed.
-        density = Density(BoostedMixture(components, logits=logits))
+            log_weight = tf.Variable(
+                tf.cast(np.log(_ABSENT), self._density.dtype),
+                trainable=False,
+                name=f"log_weight_{index}",
+            )
+        logits = [*(weight.value for weight in self._log_weights), log_weight]
+        # Refuses another event, context or dtype before anything is changed.
+        density = _mixture([*self.component_models, model], logits=logits)
         self.component_models.append(model)
-        self._log_weights.append(adopt(variable))
+        self._log_weights.append(adopt(log_weight))
         self._change_to(density)
 
     def drop_component(self, weights: np.ndarray) -> None:
         """Takes the last component out, and sets the weights of those that remain."""
         self.component_models.pop()
         self._log_weights.pop()
-        components = self.distribution.components[:-1]
         logits = [weight.value for weight in self._log_weights]
-        self._change_to(Density(BoostedMixture(components, logits=logits)))
+        self._change_to(_mixture(self.component_models, logits=logits))
         self.set_mixture_weights(weights)
 
     def _change_to(self, density: Density) -> None:
@@ -197,9 +188,10 @@ class BoostedFlow(DensityModel):
         It is right for the present weights of the components only.
         """
         kept = [j for j in range(len(self.component_models)) if j != index]
-        components = [self.component_models[j].distribution for j in kept]
-        shares = weights[kept] / weights[kept].sum()
-        density = Density(BoostedMixture(components, weights=shares))
+        density = _mixture(
+            [self.component_models[j] for j in kept],
+            weights=weights[kept] / weights[kept].sum(),
+        )
         log_dets = self._log_dets.numbers()
 
         def evaluate(inputs: Any) -> tf.Tensor:
@@ -357,6 +349,11 @@ class BoostedFlow(DensityModel):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         return restored(cls, config)
+
+
+def _mixture(models: Sequence[FlowModel], **weights: Any) -> Density:
+    components = [model.distribution for model in models]
+    return Density(BoostedMixture(components, **weights))
 
 
 def _check_arguments(
