@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows import distributions
 from tfp_flows.models.serialization import deserialize, serialize
 
 
@@ -17,14 +18,16 @@ from tfp_flows.models.serialization import deserialize, serialize
         {"class": "os:system", "parameters": {}},
         {"class": "tensorflow:io.gfile.rmtree", "parameters": {}},
         {"class": "registered:nobody>Nothing", "parameters": {}},
+        {"class": "tfp_flows.models.bridge.serialization:importlib", "parameters": {}},
+        {"class": "tfp_flows.data:load", "parameters": {}},
     ],
     ids=lambda written: written["class"],
 )
 def test_a_hostile_file_runs_nothing(written):
-    with pytest.raises(ValueError, match="may construct|refused|not registered"):
+    with pytest.raises(ValueError, match="may construct|refused|not registered|installed"):
         deserialize({"objects": [written], "root": {"object": 0}})
     dataclass = {"dataclass": written["class"], "fields": {}}
-    with pytest.raises(ValueError, match="may construct|refused|not registered"):
+    with pytest.raises(ValueError, match="may construct|refused|not registered|installed"):
         deserialize({"objects": [], "root": dataclass})
     with pytest.raises(ValueError, match="may use|not registered"):
         deserialize({"objects": [], "root": {"name": written["class"]}})
@@ -50,3 +53,18 @@ def test_a_lambda_is_refused_by_its_place():
     coupling = tfb.RealNVP(1, shift_and_log_scale_fn=lambda x, *_: (x, x))
     with pytest.raises(TypeError, match="bijectors\\[0\\].shift_and_log_scale_fn"):
         serialize(tfb.Chain([coupling]))
+
+
+@pytest.mark.parametrize("module", ["", ".frank_copula", ".a.room.of.another.day"])
+def test_a_file_names_public_classes_and_is_read_wherever_they_moved(module):
+    copula = distributions.FrankCopula(3.0)
+    written = serialize(copula)
+    assert written["objects"][0]["class"] == "tfp_flows.distributions:FrankCopula"
+    written["objects"][0]["class"] = f"tfp_flows.distributions{module}:FrankCopula"
+    assert isinstance(deserialize(written), distributions.FrankCopula)
+
+
+def test_a_class_that_is_not_there_is_refused_by_name():
+    written = {"class": "tfp_flows.distributions.nowhere:Nothing", "parameters": {}}
+    with pytest.raises(ValueError, match="nowhere:Nothing.* installed"):
+        deserialize({"objects": [written], "root": {"object": 0}})

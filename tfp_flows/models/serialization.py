@@ -212,12 +212,21 @@ def _name_of(value: Any, where: str) -> str:
     registered = keras.saving.get_registered_name(value)
     if keras.saving.get_registered_object(registered) is value:
         return f"registered:{registered}"
-    name = f"{value.__module__}:{value.__qualname__}"
+    name = f"{_public_module(value)}:{value.__qualname__}"
     is_class = isinstance(value, type)
     trusted = _TRUSTED if is_class else _FUNCTION_MODULES
     if value.__module__.startswith(trusted) and "<" not in name:
         return name
     raise TypeError(_refusal(value, where))
+
+
+def _public_module(value: Any) -> str:
+    """The package that exports a class of ours: files move, public names stay."""
+    package = ".".join(value.__module__.split(".")[:2])
+    if not package.startswith("tfp_flows."):
+        return value.__module__
+    exported = getattr(importlib.import_module(package), value.__qualname__, None)
+    return package if exported is value else value.__module__
 
 
 def _find(name: str) -> Any:
@@ -232,9 +241,20 @@ def _find(name: str) -> Any:
         return found
     if module.split(".")[0] not in _TRUSTED:
         raise ValueError(f"{name!r} is not part of {', '.join(_TRUSTED)}: refused.")
-    found = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
+    if module.startswith("tfp_flows."):
+        # An older file names the module that defined the class then.
+        package = importlib.import_module(".".join(module.split(".")[:2]))
+        if hasattr(package, path):
+            return getattr(package, path)
+    try:
+        found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{name!r} is not in the versions that are installed: install those that "
+            "wrote the file."
+        ) from error
     return found
 
 
