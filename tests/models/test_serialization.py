@@ -18,7 +18,7 @@ from tfp_flows.models.serialization import deserialize, serialize
         {"class": "os:system", "parameters": {}},
         {"class": "tensorflow:io.gfile.rmtree", "parameters": {}},
         {"class": "registered:nobody>Nothing", "parameters": {}},
-        {"class": "tfp_flows.models.bridge.serialization:importlib", "parameters": {}},
+        {"class": "tfp_flows.models:importlib", "parameters": {}},
         {"class": "tfp_flows.data:load", "parameters": {}},
     ],
     ids=lambda written: written["class"],
@@ -57,7 +57,7 @@ def test_a_lambda_is_refused_by_its_place():
 
 @pytest.mark.parametrize("module", ["", ".frank_copula", ".a.room.of.another.day"])
 def test_a_file_names_public_classes_and_is_read_wherever_they_moved(module):
-    copula = distributions.FrankCopula(3.0)
+    copula = distributions.FrankCopula(3.0, 2)
     written = serialize(copula)
     assert written["objects"][0]["class"] == "tfp_flows.distributions:FrankCopula"
     written["objects"][0]["class"] = f"tfp_flows.distributions{module}:FrankCopula"
