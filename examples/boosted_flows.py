@@ -65,7 +65,7 @@ def deeper(train: np.ndarray, epochs: int) -> FlowModel:
 
 def draw(model: BoostedFlow, rows: np.ndarray, path: pathlib.Path) -> None:
     """Writes the picture: above the mixture after each stage, below the components."""
-    from tfp_flows.diagnostics import canvas, density_plots
+    from tfp_flows.diagnostics import plots
 
     each = [part.log_prob for part in model.component_models]
 
@@ -85,9 +85,9 @@ def draw(model: BoostedFlow, rows: np.ndarray, path: pathlib.Path) -> None:
         f"component {j + 1}, weight {weights[j]:.2f}": each[j] for j in range(len(each))
     }
     title = "Each component takes what the others leave"
-    figure = density_plots.density_maps(rows, [stages, components], title=title)
+    figure = plots.density_maps(rows, [stages, components], title=title)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(canvas.png(figure, dpi=72))
+    path.write_bytes(plots.png(figure, dpi=72))
     print(f"wrote {path}")
 
 

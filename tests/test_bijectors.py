@@ -9,7 +9,7 @@ from tests.cases.bijectors import CASES
 from tests.cases.case import parametrize
 from tests.randomness import perturb
 from tfp_flows import bijectors
-from tfp_flows.models.serialization import deserialize, serialize
+from tfp_flows.models.bridge.serialization import deserialize, serialize
 from tfp_flows.testing import check_bijector
 
 tfb = tfp.bijectors

@@ -16,6 +16,7 @@ __all__ = [
     "data",
     "diagnostics",
     "distributions",
+    "energies",
     "models",
     "networks",
     "objectives",

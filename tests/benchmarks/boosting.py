@@ -28,7 +28,7 @@ from tests.benchmarks import quality
 from tfp_flows import data
 from tfp_flows.architectures import assembly, coupling_flow, glow
 from tfp_flows.models import BoostedFlow
-from tfp_flows.models.stage_callbacks import copies
+from tfp_flows.models.boosted.callbacks import copies
 from tfp_flows.objectives import ResidualWeights
 
 TOYS = ("eight-gaussians", "checkerboard", "rings", "pinwheel")

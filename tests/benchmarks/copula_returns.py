@@ -108,7 +108,7 @@ def report(name, label, found, diverged, seeds, seconds):
 def draw(path, test, columns, samples):
     from matplotlib.figure import Figure
 
-    from tfp_flows.diagnostics.tail_plots import exceedance_plot, tail_quantile_plot
+    from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
 
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     figure.suptitle("A light base leaves two to six times too many rows in the tails")

@@ -21,7 +21,8 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows import data
 from tfp_flows.architectures import autoregressive_flow, coupling_flow, glow
-from tfp_flows.diagnostics import VolumeMonitor, volume_monitor
+from tfp_flows.diagnostics import VolumeMonitor
+from tfp_flows.diagnostics.volume import monitor as volume_monitor
 from tfp_flows.models import FlowModel
 
 

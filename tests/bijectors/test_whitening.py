@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 
 from tfp_flows import architectures, bijectors
 from tfp_flows.bijectors import whitening_init
-from tfp_flows.bijectors.whitening_matrix import closest_whitening
+from tfp_flows.bijectors.initialization.whitening_matrix import closest_whitening
 from tfp_flows.diagnostics import linear_flow_optimum
 from tfp_flows.models import FlowModel
 
@@ -133,7 +133,7 @@ def test_levels_of_glow_are_reached_and_training_leaves_them(rng):
     whitening_init(tfb.Invert(inner.bijector), dequantized)
     after = float(np.mean(model.log_prob(images)))
     assert after > before + 1
-    assert not model._density.waits_for_data
+    assert not model._adapter.waits_for_data
     linear = next(p for p in inner.submodules if p.name == "linear_0_0")
     kept = linear.matrix.numpy()
     model.compile("sgd")

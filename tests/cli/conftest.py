@@ -53,7 +53,7 @@ def small_flows():
 @pytest.fixture(scope="module")
 def no_pages(small_flows):
     """Runs without pictures and export, for tests of what comes before."""
-    from tfp_flows.cli import outcome
+    from tfp_flows.cli.results import outcome
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outcome, "write_pages", lambda *arguments: None)

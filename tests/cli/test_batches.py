@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfp_flows.cli.batches import training_batches
+from tfp_flows.cli.training.batches import training_batches
 
 X = np.arange(23, dtype="float32")[:, None]
 

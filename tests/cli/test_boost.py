@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import Tables
 from tfp_flows.cli import main
-from tfp_flows.cli.checkpoint import Progress
+from tfp_flows.cli.training.checkpoint import Progress
 
 QUICK = "--flow coupling-affine --epochs 3 --batch-size 60 --quiet --boost 2".split()
 

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.conftest import Tables
 from tfp_flows import data
 from tfp_flows.cli import main
-from tfp_flows.cli.checkpoint import Checkpoint, Progress
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.training.checkpoint import Checkpoint, Progress
 
 QUICK = ["--flow", "coupling-affine", "--epochs", "4", "--batch-size", "60", "--quiet"]
 
@@ -108,7 +108,7 @@ def test_killed_after_training_resumes_with_the_report(
 ):
     words, expected = uninterrupted
     words = [*words, "--out", str(tmp_path / "parts")]
-    monkeypatch.setattr("tfp_flows.cli.outcome._export", lambda *a: 1 / 0)
+    monkeypatch.setattr("tfp_flows.cli.results.outcome._export", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(words)
     monkeypatch.undo()
@@ -194,7 +194,7 @@ def test_stop_before_the_first_checkpoint_leaves_nothing(
     def stop(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("tfp_flows.cli.training.build_distribution", stop)
+    monkeypatch.setattr("tfp_flows.cli.training.single.build_distribution", stop)
     words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
     message = refused(*words, code=2 if isinstance(error, RunError) else 130)
     assert "--resume" not in message

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tfp_flows import data
-from tfp_flows.cli.floor import linear_floor
+from tfp_flows.cli.results.floor import linear_floor
 
 
 def parts(tables, **options):

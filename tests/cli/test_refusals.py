@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tfp_flows.cli.rundir import RunDir, RunRecord
+from tfp_flows.cli.runs.folder import RunDir, RunRecord
 from tfp_flows.data import Schema
 
 

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from tfp_flows.diagnostics.canvas import png
-from tfp_flows.diagnostics.density_plots import density_maps
+from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.planes import density_maps
 
 
 def normal_at(x, y):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tfp_flows.diagnostics import frames, plots
-from tfp_flows.diagnostics.theme import DARK, compact, end_labels, shortened
+from tfp_flows.diagnostics import plots
+from tfp_flows.diagnostics.plots import limits
+from tfp_flows.diagnostics.plots.theme import DARK, compact, end_labels, shortened
 
 PNG = b"\x89PNG"
 
@@ -89,22 +90,22 @@ def test_a_given_axis_is_drawn_on_and_returned(rng):
 
 
 def test_limits_hold_the_bulk_whatever_the_tail(rng):
-    low, high = frames.robust_limits(np.r_[rng.standard_normal(10_000), 1e12, np.nan])
+    low, high = limits.robust_limits(np.r_[rng.standard_normal(10_000), 1e12, np.nan])
     assert -4 < low < -2
     assert 2 < high < 4
-    assert frames.robust_limits(np.full(9, 3.0)) == pytest.approx((2.76, 6.24), abs=4)
+    assert limits.robust_limits(np.full(9, 3.0)) == pytest.approx((2.76, 3.24))
 
 
 def test_levels_get_one_bin_each():
     values = np.repeat(np.arange(5.0), 3)
-    edges = frames.histogram_edges(values, (-1.0, 6.0), 45)
+    edges = limits.histogram_edges(values, (-1.0, 6.0), 45)
     np.testing.assert_allclose(edges, np.arange(-0.5, 5.0))
     assert np.histogram(values, edges)[0].tolist() == [3] * 5
 
 
 def test_robust_scores_survive_a_constant_column():
     reference = np.c_[np.ones(50), np.linspace(-1, 1, 50)]
-    scores = frames.robust_scores(np.array([[3.0, 0.68]]), reference)
+    scores = limits.robust_scores(np.array([[3.0, 0.68]]), reference)
     np.testing.assert_allclose(scores, [[2.0, 1.0]], atol=0.01)
 
 

@@ -6,12 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tfp_flows.diagnostics import (
-    ReportData,
-    column_ranks,
-    compare_scores,
-    write_report,
-)
+from tfp_flows.diagnostics import ReportData, column_ranks, compare_scores, write_report
 
 VOID = {"meta", "img"}
 
@@ -167,8 +162,8 @@ def test_shapes_that_do_not_fit_are_refused(name, value):
 
 
 def test_floor_of_linear_flows_is_a_level_of_the_learning_curve():
-    from tfp_flows.diagnostics.chapters import chapters
-    from tfp_flows.diagnostics.theme import LIGHT
+    from tfp_flows.diagnostics.plots.theme import LIGHT
+    from tfp_flows.diagnostics.report.chapters import chapters
 
     data = report_data(["a", "b"], floor=2.25)
     axis = next(chapters(data, data.results)).plot(LIGHT)

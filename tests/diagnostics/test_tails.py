@@ -6,7 +6,7 @@ from scipy import stats
 
 from tfp_flows.diagnostics import exceedances, tail_quantiles
 from tfp_flows.diagnostics.plots import png
-from tfp_flows.diagnostics.tail_plots import exceedance_plot, tail_quantile_plot
+from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
 
 
 def heavy(rows, columns=2, seed=0):

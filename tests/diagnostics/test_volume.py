@@ -19,7 +19,7 @@ from tfp_flows.diagnostics import (
     linear_flow_optimum,
     measure_volume,
 )
-from tfp_flows.diagnostics.volume import raised_flags
+from tfp_flows.diagnostics.volume.record import raised_flags
 from tfp_flows.distributions import Dequantized
 from tfp_flows.models import FlowModel
 
@@ -394,7 +394,7 @@ def test_a_context_of_other_rows_than_the_probe_is_refused():
 
 def test_picture_of_many_layers_and_reports():
     from tfp_flows.diagnostics.plots import png
-    from tfp_flows.diagnostics.volume_plot import volume_profile
+    from tfp_flows.diagnostics.volume.picture import volume_profile
 
     report = measure_volume(expanding(1.1, layers=40), rows().astype("f"))
     reports = [dataclasses.replace(report, epoch=i) for i in range(60)]
@@ -406,7 +406,7 @@ def test_picture_of_many_layers_and_reports():
 
 
 def test_picture_shows_the_history_and_survives_broken_reports(tmp_path):
-    from tfp_flows.diagnostics.volume_plot import (
+    from tfp_flows.diagnostics.volume.picture import (
         singular_value_history,
         volume_profile,
         write_profile,

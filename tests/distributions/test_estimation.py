@@ -7,7 +7,7 @@ from scipy import stats
 
 from tests.distributions.test_copulas import families
 from tfp_flows import distributions as ours
-from tfp_flows.distributions.fit_copula import kendall_tau
+from tfp_flows.distributions.copulas.fit_copula import kendall_tau
 
 
 def heavy(rows=4000):

@@ -5,7 +5,9 @@ import pytest
 from sklearn import mixture
 
 from tfp_flows.distributions import GaussianMixture
-from tfp_flows.distributions.expectation_maximization import fit_gaussian_mixture
+from tfp_flows.distributions.mixtures.expectation_maximization import (
+    fit_gaussian_mixture,
+)
 
 
 def clusters(rows=400, size=3, count=4):

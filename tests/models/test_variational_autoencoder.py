@@ -19,8 +19,8 @@ from tfp_flows.models import (
     GaussianPosterior,
     NormalLikelihood,
     VariationalAutoencoder,
-    importance,
 )
+from tfp_flows.models.variational import importance
 from tfp_flows.networks import dense_decoder, dense_encoder
 
 LATENT, SHAPE = 4, (6, 6)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
 from tfp_flows import bijectors
-from tfp_flows.models.serialization import deserialize, serialize
+from tfp_flows.models.bridge.serialization import deserialize, serialize
 from tfp_flows.ops import Affine, bounded_log_scale
 
 FAR = np.array([-1e6, -30.0, -1.0, 0.0, 1.0, 30.0, 1e6])

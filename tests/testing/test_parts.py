@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import broken
-from tfp_flows.testing.integration import fit_frame, integrate
+from tfp_flows.testing.integration.integral import fit_frame, integrate
+from tfp_flows.testing.integration.proposal import fit_proposal
 from tfp_flows.testing.numerics import default_tolerance, log_abs_det, relative_error
-from tfp_flows.testing.proposal import fit_proposal
-from tfp_flows.testing.rows import RowKwargs
-from tfp_flows.testing.tracing import perturbed
+from tfp_flows.testing.probes.rows import RowKwargs
+from tfp_flows.testing.probes.tracing import perturbed
 
 
 def normal(size, scale=1.0):

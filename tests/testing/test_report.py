@@ -81,7 +81,7 @@ def test_audit_needs_only_tensorflow_tfp_and_numpy():
     allowed = {"tensorflow", "tensorflow_probability", "numpy"}
     allowed |= set(sys.stdlib_module_names)
     folder = pathlib.Path(tfp_flows.testing.__file__).parent
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for name in _imported(ast.parse(path.read_text(encoding="utf-8"))):
             ours = name.startswith("tfp_flows.testing")
             assert ours or name.split(".")[0] in allowed, (path.name, name)

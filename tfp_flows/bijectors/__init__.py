@@ -1,35 +1,45 @@
 """Invertible maps with log-determinants; `forward` is data → base."""
 
-from tfp_flows.bijectors.act_norm import ActNorm
-from tfp_flows.bijectors.activations import (
-    LeakyReLU,
-    MonotoneSpline,
-    SmoothLeakyReLU,
-)
+from tfp_flows.bijectors.affine.act_norm import ActNorm
+from tfp_flows.bijectors.affine.linear import Linear
+from tfp_flows.bijectors.affine.standardize import Standardize
+from tfp_flows.bijectors.affine.whiten import Whiten
+from tfp_flows.bijectors.arrangement.multiscale import MultiScale
+from tfp_flows.bijectors.arrangement.permutation import Permutation
+from tfp_flows.bijectors.arrangement.squeeze import Squeeze
 from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
-from tfp_flows.bijectors.conditioning import conditional_bijectors, context_arguments
 from tfp_flows.bijectors.coupling import Coupling
-from tfp_flows.bijectors.initialization import initialize, is_initialized
-from tfp_flows.bijectors.inverse_certificate import (
+from tfp_flows.bijectors.initialization.initialize import initialize, is_initialized
+from tfp_flows.bijectors.initialization.whitening import whitening_init
+from tfp_flows.bijectors.learned_inverse.inverse_certificate import (
     InverseCertificate,
     LayerCertificate,
     inverse_certificate,
 )
-from tfp_flows.bijectors.layer_inputs import layer_inputs
-from tfp_flows.bijectors.learned_inverse import LearnedInverse, learned_inverses
-from tfp_flows.bijectors.linear import Linear
-from tfp_flows.bijectors.logit import Logit
-from tfp_flows.bijectors.multiscale import MultiScale
-from tfp_flows.bijectors.permutation import Permutation
-from tfp_flows.bijectors.self_normalizing_conv2d import SelfNormalizingConv2D
-from tfp_flows.bijectors.self_normalizing_dense import SelfNormalizingDense
-from tfp_flows.bijectors.soft_log_tails import SoftLogTails
-from tfp_flows.bijectors.squeeze import Squeeze
-from tfp_flows.bijectors.standardize import Standardize
-from tfp_flows.bijectors.structure import nested_arguments
+from tfp_flows.bijectors.learned_inverse.protocol import (
+    LearnedInverse,
+    learned_inverses,
+)
+from tfp_flows.bijectors.learned_inverse.self_normalizing_conv2d import (
+    SelfNormalizingConv2D,
+)
+from tfp_flows.bijectors.learned_inverse.self_normalizing_dense import (
+    SelfNormalizingDense,
+)
+from tfp_flows.bijectors.pointwise.activations import (
+    LeakyReLU,
+    MonotoneSpline,
+    SmoothLeakyReLU,
+)
+from tfp_flows.bijectors.pointwise.logit import Logit
+from tfp_flows.bijectors.pointwise.soft_log_tails import SoftLogTails
+from tfp_flows.bijectors.structure.conditioning import (
+    conditional_bijectors,
+    context_arguments,
+)
+from tfp_flows.bijectors.structure.layer_inputs import layer_inputs
+from tfp_flows.bijectors.structure.walk import nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
-from tfp_flows.bijectors.whiten import Whiten
-from tfp_flows.bijectors.whitening import whitening_init
 
 __all__ = [
     "ActNorm",

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     namespace = build_parser().parse_args(arguments)
     try:
-        command = importlib.import_module(f"tfp_flows.cli.{namespace.command}")
+        command = importlib.import_module(f"tfp_flows.cli.commands.{namespace.command}")
         command.run(namespace)
     except RunInterrupted as interruption:
         return _fail(str(interruption), _INTERRUPTED)

@@ -6,18 +6,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import tfp_flows
+from tfp_flows.cli.flows import BASES, FLOWS
 
-__all__ = ["BASES", "FLOWS", "build_parser"]
-
-FLOWS = (
-    "autoregressive-affine",
-    "autoregressive-spline",
-    "coupling-affine",
-    "coupling-spline",
-    "glow",
-)
-
-BASES = ("auto", "copula", "gaussian", "mixture", "student-t")
+__all__ = ["build_parser"]
 
 _DATA_HELP = (
     "a .csv, .parquet, .npy or .npz file, or the name of a built-in set "

@@ -17,10 +17,11 @@ from tfp_flows.diagnostics.calibration import (
     uniformity,
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
-from tfp_flows.diagnostics.linear_optimum import LinearOptimum, linear_flow_optimum
-from tfp_flows.diagnostics.report import ReportData, write_report
+from tfp_flows.diagnostics.linear.optimum import LinearOptimum, linear_flow_optimum
+from tfp_flows.diagnostics.report.data import ReportData
+from tfp_flows.diagnostics.report.write import write_report
 from tfp_flows.diagnostics.tails import Exceedances, exceedances, tail_quantiles
-from tfp_flows.diagnostics.volume import LayerVolume, VolumeLimits, VolumeReport
+from tfp_flows.diagnostics.volume.record import LayerVolume, VolumeLimits, VolumeReport
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
     fit_gaussian,
@@ -55,7 +56,7 @@ __all__ = [
     "write_report",
 ]
 
-_LAZY = {"VolumeMonitor": "volume_monitor", "measure_volume": "volume_probe"}
+_LAZY = {"VolumeMonitor": "volume.monitor", "measure_volume": "volume.probe"}
 
 
 def __getattr__(name: str) -> Any:

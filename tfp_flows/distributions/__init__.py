@@ -1,35 +1,42 @@
 """Distributions that flows are built with."""
 
-from tfp_flows.distributions.boosted_mixture import BoostedMixture
-from tfp_flows.distributions.clayton_copula import ClaytonCopula
-from tfp_flows.distributions.copula_distribution import CopulaDistribution
-from tfp_flows.distributions.correlation import correlation_factor
+from tfp_flows.distributions.copulas.clayton_copula import ClaytonCopula
+from tfp_flows.distributions.copulas.copula import Copula
+from tfp_flows.distributions.copulas.copula_distribution import CopulaDistribution
+from tfp_flows.distributions.copulas.correlation import correlation_factor
+from tfp_flows.distributions.copulas.fit_copula import fit_copula
+from tfp_flows.distributions.copulas.frank_copula import FrankCopula
+from tfp_flows.distributions.copulas.gaussian_copula import GaussianCopula
+from tfp_flows.distributions.copulas.gumbel_copula import GumbelCopula
+from tfp_flows.distributions.copulas.independence_copula import IndependenceCopula
+from tfp_flows.distributions.copulas.joe_copula import JoeCopula
+from tfp_flows.distributions.copulas.student_t_copula import StudentTCopula
 from tfp_flows.distributions.dequantized import Dequantized
-from tfp_flows.distributions.fit_copula import fit_copula
-from tfp_flows.distributions.fit_marginals import choose_marginals, fit_marginals
-from tfp_flows.distributions.frank_copula import FrankCopula
-from tfp_flows.distributions.gaussian_copula import GaussianCopula
-from tfp_flows.distributions.gaussian_mixture import GaussianMixture
-from tfp_flows.distributions.generalized_pareto_tails import GeneralizedParetoTails
-from tfp_flows.distributions.geometric_score import (
+from tfp_flows.distributions.marginals.fit_marginals import (
+    choose_marginals,
+    fit_marginals,
+)
+from tfp_flows.distributions.marginals.generalized_pareto_tails import (
+    GeneralizedParetoTails,
+)
+from tfp_flows.distributions.marginals.tail_index import fit_student_t, hill
+from tfp_flows.distributions.marginals.with_quantile import WithQuantile
+from tfp_flows.distributions.mixtures.boosted_mixture import BoostedMixture
+from tfp_flows.distributions.mixtures.gaussian_mixture import GaussianMixture
+from tfp_flows.distributions.mixtures.geometric_score import (
     GeometricNormalizer,
     geometric_normalizer,
     geometric_score,
 )
-from tfp_flows.distributions.gumbel_copula import GumbelCopula
-from tfp_flows.distributions.independence_copula import IndependenceCopula
-from tfp_flows.distributions.joe_copula import JoeCopula
-from tfp_flows.distributions.mixture_weights import (
+from tfp_flows.distributions.mixtures.mixture_weights import (
     MixtureWeights,
     fit_mixture_weights,
 )
-from tfp_flows.distributions.student_t_copula import StudentTCopula
-from tfp_flows.distributions.tail_index import fit_student_t, hill
-from tfp_flows.distributions.with_quantile import WithQuantile
 
 __all__ = [
     "BoostedMixture",
     "ClaytonCopula",
+    "Copula",
     "CopulaDistribution",
     "Dequantized",
     "FrankCopula",

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.models import inputs as model_inputs
-from tfp_flows.models.density import Density
-from tfp_flows.models.export import export_saved_model
-from tfp_flows.models.log_determinants import LogDeterminants
-from tfp_flows.models.seeds import SeedSequence
+from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.adapter import DistributionAdapter
+from tfp_flows.models.bridge.seeds import SeedSequence
+from tfp_flows.models.bridge.serving import export_endpoints
+from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
 
 __all__ = ["DensityModel"]
 
@@ -34,15 +34,15 @@ class DensityModel(keras.Model, abc.ABC):
     """
 
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
-        density = Density(distribution)
+        density = DistributionAdapter(distribution)
         super().__init__(name=name, dtype=density.dtype.name)
         self.seeds = SeedSequence()
         self._hold(density)
         self.built = True
 
-    def _hold(self, density: Density) -> None:
+    def _hold(self, density: DistributionAdapter) -> None:
         """Makes `density` the one that the model answers with."""
-        self._density = density
+        self._adapter = density
         self._log_dets = LogDeterminants(density.learned_inverses)
         self.supports_jit = all(
             getattr(part, "supports_jit", True)
@@ -55,17 +55,17 @@ class DensityModel(keras.Model, abc.ABC):
     @property
     def distribution(self) -> tfd.Distribution:
         """The distribution, which shares all weights with the model."""
-        return self._density.distribution
+        return self._adapter.distribution
 
     @property
     def context_size(self) -> int | None:
         """Features of the context; None for an unconditional model."""
-        return self._density.context_size
+        return self._adapter.context_size
 
     @property
     def base_event_shape(self) -> tuple[int, ...] | None:
         """Shape of the base's event; None where there is no bijector."""
-        return self._density.base_event_shape
+        return self._adapter.base_event_shape
 
     # What the model computes.
 
@@ -80,7 +80,7 @@ class DensityModel(keras.Model, abc.ABC):
         """
         if tf.executing_eagerly():
             self._log_dets.refresh()
-        return self._density.log_prob(x, context, seed, self._log_dets.at_rest())
+        return self._adapter.log_prob(x, context, seed, self._log_dets.at_rest())
 
     def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
         """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
@@ -106,22 +106,22 @@ class DensityModel(keras.Model, abc.ABC):
 
     def forward(self, z: Any, context: Any = None) -> tf.Tensor:
         """Maps base → data, [batch..., base event...] → [batch..., event...]."""
-        return self._density.forward(z, context)
+        return self._adapter.forward(z, context)
 
     def inverse(self, x: Any, context: Any = None) -> tf.Tensor:
         """Maps data → base, [batch..., event...] → [batch..., base event...]."""
-        return self._density.inverse(x, context)
+        return self._adapter.inverse(x, context)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Returns the log-density of each row, [N]: what `predict` shows."""
         x, context = self._unpacked(inputs)
         if not training:
             return self.log_prob(x, context)
-        seed = self.seeds.next() if self._density.takes_seed else None
+        seed = self.seeds.next() if self._adapter.takes_seed else None
         log_dets = {}
         if self._log_dets.layers:
             log_dets = self._log_dets.advance(self.seeds.next())
-        return self._density.log_prob(x, context, seed, log_dets)
+        return self._adapter.log_prob(x, context, seed, log_dets)
 
     @abc.abstractmethod
     def compute_loss(
@@ -153,10 +153,10 @@ class DensityModel(keras.Model, abc.ABC):
         self._adapt(self._packed(x, context), anew=True)
 
     def _adapt(self, packed: Any, *, anew: bool) -> None:
-        rank = len(self._density.event_shape)
+        rank = len(self._adapter.event_shape)
         limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
         x, context = self._unpacked(model_inputs.some_rows(packed, limit))
-        self._density.initialize(x, context, anew=anew)
+        self._adapter.initialize(x, context, anew=anew)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean negative log-likelihood; y is a context, as in `fit`.
@@ -186,8 +186,8 @@ class DensityModel(keras.Model, abc.ABC):
         x, context = packed, None
         if self.context_size is not None and isinstance(packed, tuple):
             x, context = packed
-        dtype = self._density.dtype
-        model_inputs.check_rows(x, self._density.event_shape, "x", dtype)
+        dtype = self._adapter.dtype
+        model_inputs.check_rows(x, self._adapter.event_shape, "x", dtype)
         model_inputs.check_rows(context, (self.context_size,), "context", dtype)
         return packed
 
@@ -225,8 +225,33 @@ class DensityModel(keras.Model, abc.ABC):
             **kwargs: `verbose`, as in Keras.
         """
         self._log_dets.refresh()
-        export_saved_model(self, filepath, **kwargs)
+        export_endpoints(self, filepath, self.endpoints(), **kwargs)
 
-    def frozen_log_prob(self, x: Any, context: Any = None) -> tf.Tensor:
-        """Returns log p(x) with log|det W| as numbers: right for these weights only."""
-        return self._density.log_prob(x, context, None, self._log_dets.numbers())
+    def endpoints(self) -> dict[str, Any]:
+        """Returns what `export` serves: name → (function, signature)."""
+        distribution = self.distribution
+        dtype = distribution.dtype
+        x = tf.TensorSpec([None, *distribution.event_shape], dtype, name="x")
+        count = tf.TensorSpec([], tf.int32, name="n")
+        seed = tf.TensorSpec([2], tf.int32, name="seed")
+        context = []
+        if self.context_size is not None:
+            context = [tf.TensorSpec([None, self.context_size], dtype, name="context")]
+
+        def sample(n: tf.Tensor, seed: tf.Tensor, context: Any = None) -> tf.Tensor:
+            return self.sample(n, context, seed)
+
+        def log_prob(x: tf.Tensor, context: Any = None) -> tf.Tensor:
+            # With log|det W| as numbers: an exported model has these weights for ever.
+            numbers = self._log_dets.numbers()
+            return self._adapter.log_prob(x, context, None, numbers)
+
+        endpoints: dict[str, Any] = {
+            "log_prob": (log_prob, [x, *context]),
+            "sample": (sample, [count, seed, *context]),
+        }
+        if self.base_event_shape is not None:
+            z = tf.TensorSpec([None, *self.base_event_shape], dtype, name="z")
+            endpoints["forward"] = (self.forward, [z, *context])
+            endpoints["inverse"] = (self.inverse, [x, *context])
+        return endpoints

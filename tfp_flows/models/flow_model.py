@@ -7,18 +7,14 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors import (
-    InverseCertificate,
-    LearnedInverse,
-    inverse_certificate,
-)
-from tfp_flows.models import inputs as model_inputs
+from tfp_flows.bijectors import InverseCertificate, LearnedInverse, inverse_certificate
+from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.serialization import deserialize, serialize
+from tfp_flows.models.bridge.tracking import track
 from tfp_flows.models.density_model import DensityModel
+from tfp_flows.models.learned_inverse.refresh import with_log_determinants
+from tfp_flows.models.learned_inverse.stability import warn_of_unstable_mixtures
 from tfp_flows.models.penalties import Penalties
-from tfp_flows.models.refresh import with_log_determinants
-from tfp_flows.models.serialization import deserialize, serialize
-from tfp_flows.models.stability import warn_of_unstable_mixtures
-from tfp_flows.models.tracking import track
 from tfp_flows.objectives import NegativeLogLikelihood, Reconstruction
 
 __all__ = ["FlowModel"]
@@ -73,7 +69,7 @@ class FlowModel(DensityModel):
         name: str = "flow_model",
     ) -> None:
         super().__init__(distribution, name=name)
-        self.objective = NegativeLogLikelihood(dtype=self._density.dtype.name)
+        self.objective = NegativeLogLikelihood(dtype=self._adapter.dtype.name)
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:
@@ -92,7 +88,7 @@ class FlowModel(DensityModel):
         return self.log_prob(*self._one_row())
 
     def _one_row(self) -> tuple[tf.Tensor, tf.Tensor | None]:
-        x = tf.zeros([1, *self._density.event_shape], self._density.dtype)
+        x = tf.zeros([1, *self._adapter.event_shape], self._adapter.dtype)
         if self.context_size is None:
             return x, None
         return x, tf.zeros([1, self.context_size], x.dtype)
@@ -127,7 +123,7 @@ class FlowModel(DensityModel):
 
     def _penalty(self, inputs: Any, training: bool) -> tf.Tensor:
         x, context = self._unpacked(inputs)
-        bijector, x, arguments = self._density.data_to_base(
+        bijector, x, arguments = self._adapter.data_to_base(
             x, context, self._log_dets.present()
         )
         seed = self.seeds.next() if training else tf.constant([0, 0])
@@ -139,7 +135,7 @@ class FlowModel(DensityModel):
         """Names of all terms, from one trace."""
 
         def evaluate() -> list[dict[str, tf.Tensor]]:
-            bijector, x, arguments = self._density.data_to_base(
+            bijector, x, arguments = self._adapter.data_to_base(
                 *self._one_row(), self._log_dets.present()
             )
             seed = tf.constant([0, 0])
@@ -184,7 +180,7 @@ class FlowModel(DensityModel):
         if not model_inputs.is_array(inputs):
             # Its order is its own; Keras warns that it cannot shuffle it.
             kwargs.setdefault("shuffle", False)
-        if self._density.waits_for_data:
+        if self._adapter.waits_for_data:
             model_inputs.check_rereadable(inputs)
             self._adapt(inputs, anew=False)
         self._warn_of_unstable_mixtures(inputs)
@@ -198,7 +194,7 @@ class FlowModel(DensityModel):
         if any(layer.density == "mixture" for layer in self.learned_inverses):
             model_inputs.check_rereadable(packed)
             x, context = self._unpacked(model_inputs.some_rows(packed, 1024))
-            bijector, x, arguments = self._density.data_to_base(
+            bijector, x, arguments = self._adapter.data_to_base(
                 x, context, self._log_dets.at_rest()
             )
             warn_of_unstable_mixtures(
@@ -219,7 +215,7 @@ class FlowModel(DensityModel):
             ValueError: no layer has a learned inverse.
         """
         self._log_dets.refresh()
-        bijector, x, arguments = self._density.data_to_base(
+        bijector, x, arguments = self._adapter.data_to_base(
             x, context, self._log_dets.present()
         )
         return inverse_certificate(bijector, x, **arguments)

@@ -1,21 +1,21 @@
 """What training minimizes."""
 
-from tfp_flows.objectives.boosted_stage import BoundTerms, boosted_stage
-from tfp_flows.objectives.boosting import MixtureLikelihood, ResidualWeights
-from tfp_flows.objectives.elbo import (
+from tfp_flows.energies.planes import ENERGIES
+from tfp_flows.objectives.bounds.boosted_stage import BoundTerms, boosted_stage
+from tfp_flows.objectives.bounds.elbo import (
     boosted_negative_elbo,
     importance_weighted_bound,
     kl_annealing,
     negative_elbo,
     sample_all_probability,
 )
-from tfp_flows.objectives.energies import ENERGIES
-from tfp_flows.objectives.likelihood import NegativeLogLikelihood
-from tfp_flows.objectives.posterior_weights import (
+from tfp_flows.objectives.bounds.posterior_weights import (
     PosteriorWeights,
     fit_posterior_weights,
 )
-from tfp_flows.objectives.reconstruction import Reconstruction
+from tfp_flows.objectives.likelihood import NegativeLogLikelihood
+from tfp_flows.objectives.penalties.reconstruction import Reconstruction
+from tfp_flows.objectives.residuals import MixtureLikelihood, ResidualWeights
 
 __all__ = [
     "BoundTerms",

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.testing.bijector_probe import BijectorProbe, probe_bijector
+from tfp_flows.testing.probes.bijector_probe import BijectorProbe, probe_bijector
 from tfp_flows.testing.report import AuditError, AuditReport, LawResult, judge
 
 __all__ = ["check_bilipschitz"]

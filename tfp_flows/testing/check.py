@@ -8,16 +8,16 @@ from typing import Any
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.testing import (
+from tfp_flows.testing.laws import (
     bijector_laws,
     computation_laws,
     density_laws,
     distribution_laws,
     tail_laws,
 )
-from tfp_flows.testing.bijector_probe import probe_bijector
-from tfp_flows.testing.distribution_probe import probe_distribution
-from tfp_flows.testing.probe import Probe
+from tfp_flows.testing.probes.bijector_probe import probe_bijector
+from tfp_flows.testing.probes.distribution_probe import probe_distribution
+from tfp_flows.testing.probes.probe import Probe
 from tfp_flows.testing.report import (
     AuditError,
     AuditReport,

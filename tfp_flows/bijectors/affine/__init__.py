@@ -1,0 +1,3 @@
+"""Affine maps: by feature, or of the whole event."""
+
+__all__: list[str] = []

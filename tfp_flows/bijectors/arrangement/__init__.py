@@ -1,0 +1,3 @@
+"""Maps that move numbers to other places."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Starting values from data."""
+
+__all__: list[str] = []

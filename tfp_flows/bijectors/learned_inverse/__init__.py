@@ -1,0 +1,3 @@
+"""Layers that learn their own inverse."""
+
+__all__: list[str] = []

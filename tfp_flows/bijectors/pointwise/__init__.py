@@ -1,0 +1,3 @@
+"""Maps of each number by itself."""
+
+__all__: list[str] = []

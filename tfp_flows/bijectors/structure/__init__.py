@@ -1,0 +1,3 @@
+"""Walks through trees of bijectors."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""The commands of `tfp-flows`, a file each."""
+
+__all__: list[str] = []

@@ -1,0 +1,126 @@
+"""`tfp-flows fit`: checks that cost nothing first, then training, then the report."""
+
+import argparse
+import dataclasses
+import importlib.util
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import tfp_flows
+from tfp_flows import data
+from tfp_flows.cli.errors import RunInterrupted
+from tfp_flows.cli.flows import check_base, choose_flow
+from tfp_flows.cli.runs.folder import RunDir, RunRecord
+from tfp_flows.cli.runs.options import FitOptions
+from tfp_flows.cli.startup import load_tensorflow
+from tfp_flows.cli.training.task import Task
+
+if TYPE_CHECKING:
+    from tfp_flows.cli.training.checkpoint import Progress
+
+__all__ = ["run"]
+
+# What the end of a run needs, beyond what its beginning does.
+_PACKAGES = {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+
+
+def run(namespace: argparse.Namespace) -> None:
+    """Runs the command."""
+    options = FitOptions.from_namespace(namespace)
+    place = RunDir(pathlib.Path(options.out).absolute())
+    place.check(resume=options.resume, overwrite=options.overwrite)
+    _check_packages()
+    task = _prepare(options, place)
+    try:
+        progress = _train_and_report(task)
+    except KeyboardInterrupt:
+        if not place.has_checkpoint:
+            raise
+        raise RunInterrupted(
+            f"interrupted; what is done is kept in {task.folder}: repeat the command "
+            "with --resume to go on"
+        ) from None
+    finally:
+        if not place.has_checkpoint:
+            place.abandon()
+    # A kill between the two leaves a complete run with a checkpoint too many.
+    place.finish()
+    progress.remove(place.final)
+    print(
+        f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
+    )
+
+
+def _check_packages() -> None:
+    for module, package in _PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            raise data.missing_package(package, "cli", "the report of tfp-flows fit")
+
+
+def _prepare(options: FitOptions, place: RunDir) -> Task:
+    table = data.load(
+        options.data,
+        columns=options.columns,
+        context=options.context,
+        exclude=options.exclude,
+        drop_invalid=options.drop_invalid,
+    )
+    description = data.describe(table)
+    print(description.text(), flush=True)
+    data.check(table, integers=options.integers)
+    split = data.split_rows(
+        table.num_rows,
+        options.validation,
+        options.test,
+        how=options.split,
+        seed=options.seed,
+        partition=table.partition,
+    )
+    _check_parts(table, split)
+    flow = choose_flow(options.flow, table)
+    check_base(options.base, flow)
+    integers = description.integers if options.integers == "dequantize" else ()
+    record = RunRecord(
+        version=tfp_flows.__version__,
+        options=dataclasses.asdict(options),
+        schema=dataclasses.replace(table.schema, integer_columns=integers),
+        fingerprint=table.fingerprint(),
+    )
+    folder = place.open(record, resume=options.resume)
+    return Task(options, table, split, flow, record.schema, folder)
+
+
+def _check_parts(table: data.Table, split: data.Split) -> None:
+    """Refuses parts that are too small for what is computed from them."""
+    if len(split.test) < 2:
+        raise data.DataError(
+            f"{table.name}: expected at least 2 rows to report on, received "
+            f"{len(split.test)}: give a larger --test"
+        )
+    if table.image_shape is None:
+        _check_varying(table.name, table.columns, table.values[split.train])
+    if table.context is not None:
+        _check_varying(table.name, table.context_columns, table.context[split.train])
+
+
+def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:
+    constant = train.min(axis=0) == train.max(axis=0)
+    if constant.any():
+        name = names[int(np.argmax(constant))]
+        raise data.DataError(
+            f"{table}: column {name!r} has one value in all {len(train):,} training "
+            f"rows: leave it out with --exclude {name}, or use --split random"
+        )
+
+
+def _train_and_report(task: Task) -> "Progress":
+    # TensorFlow loads here, after everything that can go wrong without it.
+    load_tensorflow()
+    from tfp_flows.cli.results.outcome import write_outcome
+    from tfp_flows.cli.training.single import train
+
+    model, progress = train(task)
+    write_outcome(task, model, progress)
+    return progress

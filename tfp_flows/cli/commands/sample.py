@@ -1,0 +1,56 @@
+"""`tfp-flows sample`: rows from the model, in the data's units and column names."""
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.results.fitted import FittedRun
+from tfp_flows.cli.results.writers import ENDINGS, write_rows
+from tfp_flows.cli.runs.files import check_target, new_file
+from tfp_flows.cli.startup import load_tensorflow
+from tfp_flows.data import DataError, Schema, stream_rows
+
+__all__ = ["run"]
+
+
+def run(namespace: argparse.Namespace) -> None:
+    """Runs the command."""
+    target = check_target(namespace.out, ENDINGS, overwrite=namespace.overwrite)
+    fitted = FittedRun.read(namespace.run)
+    context = _context(fitted, namespace.context_data)
+    load_tensorflow()
+    from tfp_flows.cli.rows import draw_rows
+
+    blocks = draw_rows(
+        fitted.model(), fitted.schema, namespace.n, seed=namespace.seed, context=context
+    )
+    with new_file(target) as beside:
+        write_rows(beside, fitted.schema, blocks)
+    print(f"{namespace.n:,} rows drawn: {target}")
+
+
+def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
+    names = fitted.schema.context_columns
+    if not names:
+        if source is not None:
+            raise RunError(
+                f"--context-data: the model in {fitted.folder} conditions on nothing: "
+                "leave it out"
+            )
+        return None
+    if source is None:
+        print(f"context ({', '.join(names)}): of the held-out rows, in turn")
+        return fitted.held_out()[1]
+    schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
+    context = np.concatenate(list(_values(source, schema)))
+    if not np.isfinite(context).all():
+        row = int(np.argmin(np.isfinite(context).all(axis=1)))
+        raise DataError(f"{source}: row {row + 1} holds NaN or an infinity: mend it")
+    return context
+
+
+def _values(source: str, schema: Schema) -> Iterator[np.ndarray]:
+    for values, _ in stream_rows(source, schema, batch_size=65_536):
+        yield values

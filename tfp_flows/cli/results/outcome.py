@@ -1,0 +1,111 @@
+"""What a complete run leaves: model, likelihoods, history and report."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tfp_flows.cli.results.comparison import Yardsticks, compare, format_table
+from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, YARDSTICKS
+from tfp_flows.cli.results.floor import Floor, linear_floor
+from tfp_flows.cli.results.pages import write_pages
+from tfp_flows.cli.rows import dequantized_part, log_density_function
+from tfp_flows.cli.runs.files import write_json
+from tfp_flows.cli.training.checkpoint import Progress
+from tfp_flows.cli.training.task import Task
+from tfp_flows.data import Table
+from tfp_flows.diagnostics import Result
+from tfp_flows.models import DensityModel
+
+__all__ = ["write_outcome"]
+
+
+def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
+    """Writes every file of a complete run to the task's folder, and prints the table.
+
+    Args:
+        task: The run.
+        model: The best model.
+        progress: The end of training.
+    """
+    folder, test = task.folder, task.part("test")
+    model.save(folder / MODEL)
+    _export(model, folder / "saved_model")
+    _write_history(folder / "history.csv", progress)
+    density = log_density_function(model)(test.values, test.context)
+    _write_held_out(folder / HELD_OUT, test, density)
+    yardsticks = Yardsticks.fit(
+        task.part("train"),
+        task.part("validation"),
+        _step(model, test),
+        seed=task.options.seed,
+    )
+    np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
+    densities = {_title(task, model): density, **yardsticks.log_densities(test)}
+    results = compare(densities, test.schema)
+    floor = linear_floor(task.part("train"), test, yardsticks.step)
+    _write_metrics(task, model, progress, results, floor)
+    write_pages(task, model, progress, results, density, floor.held_out)
+    print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
+    print(floor.line())
+
+
+def _title(task: Task, model: DensityModel) -> str:
+    """What the model is called in tables."""
+    components = getattr(model, "component_models", ())
+    if task.options.boost is None:
+        return f"{task.flow} flow"
+    return f"{len(components)} boosted {task.flow}"
+
+
+def _export(model: DensityModel, folder: pathlib.Path) -> None:
+    # Keras and TensorFlow print a page of signatures otherwise.
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.export(str(folder), verbose=False)
+
+
+def _step(model: DensityModel, table: Table) -> np.ndarray:
+    dequantized = dequantized_part(model.distribution)
+    if dequantized is not None:
+        return np.asarray(dequantized.step, "float64").reshape(-1)
+    return np.zeros(len(table.columns))
+
+
+def _write_history(path: pathlib.Path, progress: Progress) -> None:
+    with path.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(progress.history[0]))
+        writer.writeheader()
+        writer.writerows(progress.history)
+
+
+def _write_held_out(path: pathlib.Path, test: Table, density: np.ndarray) -> None:
+    context: dict[str, Any] = {} if test.context is None else {"context": test.context}
+    np.savez_compressed(path, log_density=density, **context)
+
+
+def _write_metrics(
+    task: Task,
+    model: DensityModel,
+    progress: Progress,
+    results: tuple[Result, ...],
+    floor: Floor,
+) -> None:
+    split = task.split
+    content = {
+        "flow": task.flow,
+        "epochs": progress.epoch,
+        "components": len(getattr(model, "component_models", [model])),
+        "best_epoch": progress.best_epoch,
+        "validation_nats": -progress.best_loss,
+        "rows": {
+            field.name: len(getattr(split, field.name))
+            for field in dataclasses.fields(split)
+        },
+        "held_out": [result._asdict() for result in results],
+        "linear_floor": floor._asdict(),
+    }
+    write_json(task.folder / "metrics.json", content)

@@ -1,0 +1,120 @@
+"""What the report page shows of a run: rows drawn, ranked and scored."""
+
+import numpy as np
+
+import tfp_flows
+from tfp_flows import diagnostics
+from tfp_flows.cli.rows import draw_rows, log_density_function
+from tfp_flows.cli.training.checkpoint import Progress
+from tfp_flows.cli.training.task import Task
+from tfp_flows.data import Table, describe
+from tfp_flows.models import DensityModel
+
+__all__ = ["write_pages"]
+
+# Enough for pictures: more rows would cost time and change no pixel.
+_MOST_HELD_OUT = 20_000
+_TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
+
+# Draws for each of some held-out rows, where each row has its own context.
+_RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
+
+
+def write_pages(
+    task: Task,
+    model: DensityModel,
+    progress: Progress,
+    results: tuple[diagnostics.Result, ...],
+    log_density: np.ndarray,
+    floor: float | None = None,
+) -> None:
+    """Writes `report.html` and its pictures to the task's folder.
+
+    Args:
+        task: The run.
+        model: The best model.
+        progress: The end of training.
+        results: Likelihoods of the held-out rows, the model's first.
+        log_density: `[N]`, of the held-out rows.
+        floor: Mean log-likelihood of the held-out rows under the best linear flow.
+    """
+    shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
+    test = task.part("test").take(shown)
+    samples, given = _samples(task, model, test)
+    ranks, shared = _ranks(task, model, test, samples)
+    options = task.options
+    report = diagnostics.ReportData(
+        title=f"{task.flow} on {task.table.name}",
+        description=describe(task.table).text().splitlines(),
+        results=results,
+        history={
+            name: [record[name] for record in progress.history]
+            for name in ("loss", "val_loss")
+        },
+        best_epoch=progress.best_epoch,
+        columns=test.columns,
+        held_out=test.values,
+        held_out_scores=log_density[shown],
+        samples=samples,
+        sample_scores=log_density_function(model)(samples, given),
+        ranks=ranks,
+        shared_samples=shared,
+        row_numbers=test.row_numbers,
+        context=test.context,
+        context_columns=test.context_columns,
+        image_shape=test.image_shape,
+        settings={
+            "flow": task.flow,
+            "weights": f"{model.count_params():,}",
+            "batch size": task.batch_size,
+            "learning rate": options.learning_rate,
+            "patience": options.patience,
+            "seed": options.seed,
+            "split": f"{options.split}, rows {_counts(task)}",
+            "tfp_flows": tfp_flows.__version__,
+        },
+        floor=None if floor is None else -floor,
+        elapsed={"training": progress.seconds},
+    )
+    diagnostics.write_report(task.folder, report)
+
+
+def _samples(
+    task: Task, model: DensityModel, test: Table
+) -> tuple[np.ndarray, np.ndarray | None]:
+    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
+    blocks = list(
+        draw_rows(
+            model, test.schema, count, seed=task.options.seed, context=test.context
+        )
+    )
+    values = np.concatenate([values for values, _ in blocks])
+    if test.context is None:
+        return values, None
+    return values, np.concatenate([context for _, context in blocks])
+
+
+def _ranks(
+    task: Task, model: DensityModel, test: Table, samples: np.ndarray
+) -> tuple[np.ndarray, int | None]:
+    """Returns ranks of held-out rows, and how many samples they share."""
+    if test.context is None:
+        return diagnostics.column_ranks(test.values, samples), len(samples)
+    some = test.take(np.arange(min(test.num_rows, _RANKED_ROWS)))
+    blocks = draw_rows(
+        model,
+        test.schema,
+        some.num_rows * _DRAWS_PER_ROW,
+        seed=task.options.seed,
+        context=some.context,
+    )
+    draws = np.concatenate([values for values, _ in blocks])
+    draws = draws.reshape(_DRAWS_PER_ROW, *some.values.shape)
+    return diagnostics.conditional_ranks(some.values, draws), None
+
+
+def _counts(task: Task) -> str:
+    split = task.split
+    return " / ".join(
+        f"{len(part):,}" for part in (split.train, split.validation, split.test)
+    )

@@ -1,0 +1,3 @@
+"""From a checked task to the best model."""
+
+__all__: list[str] = []

@@ -1,0 +1,57 @@
+"""From the name of a flow and the form of the data to a distribution."""
+
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows import architectures
+from tfp_flows.cli.flows import num_halvings
+from tfp_flows.data import Schema
+from tfp_flows.distributions import Dequantized
+
+__all__ = ["build_distribution"]
+
+# Noise points over which the bound of an integer row is averaged in evaluation: a table
+# has too few columns for the luck of a single draw to even out, as it does in images.
+_NOISE_POINTS = 16
+
+
+def build_distribution(
+    flow: str,
+    schema: Schema,
+    *,
+    seed: int = 0,
+    base: tfd.Distribution | None = None,
+) -> tfd.Distribution:
+    """Returns the untrained distribution of rows of the given schema.
+
+    Args:
+        flow: One of `flows.FLOWS`.
+        schema: What a row of the data holds.
+        seed: Seed of the initial weights.
+        base: Distribution over the flow's base; None for the architecture's own.
+    """
+    size = len(schema.columns)
+    context_size = len(schema.context_columns) or None
+    if flow == "glow":
+        shape = schema.image_shape or (1, 1, size)
+        return architectures.glow(
+            shape,
+            num_values=schema.levels,
+            num_levels=num_halvings(shape),
+            context_size=context_size,
+            base=base,
+            seed=seed,
+        )
+    kind, transform = flow.split("-")
+    build = {
+        "autoregressive": architectures.autoregressive_flow,
+        "coupling": architectures.coupling_flow,
+    }[kind]
+    distribution = build(
+        size, transform=transform, context_size=context_size, base=base, seed=seed
+    )
+    if schema.levels is not None:
+        return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)
+    if schema.integer_columns:
+        steps = [float(name in schema.integer_columns) for name in schema.columns]
+        return Dequantized(distribution, steps, num_samples=_NOISE_POINTS)
+    return distribution

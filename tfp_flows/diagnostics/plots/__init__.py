@@ -1,0 +1,35 @@
+"""Pictures of data, of fitted densities and of their samples.
+
+Every function draws on the axis or figure it is given, or on a new one of natural
+size, and returns it. Orange is data, blue is the model, gray is everything else. No
+global state of matplotlib is read or written.
+"""
+
+from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.planes import density_maps
+from tfp_flows.diagnostics.plots.samples import (
+    image_grid,
+    learning_curve,
+    pair_plot,
+    rank_histograms,
+)
+from tfp_flows.diagnostics.plots.scores import (
+    score_distribution,
+    worst_images,
+    worst_rows,
+)
+from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
+
+__all__ = [
+    "density_maps",
+    "exceedance_plot",
+    "image_grid",
+    "learning_curve",
+    "pair_plot",
+    "png",
+    "rank_histograms",
+    "score_distribution",
+    "tail_quantile_plot",
+    "worst_images",
+    "worst_rows",
+]

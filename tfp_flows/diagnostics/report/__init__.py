@@ -1,0 +1,3 @@
+"""The report page."""
+
+__all__: list[str] = []

@@ -1,0 +1,85 @@
+"""What a report shows, as numbers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfp_flows.diagnostics.comparison import Result
+
+__all__ = ["ReportData"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything a report shows, as numbers.
+
+    Attributes:
+        title: One line: which density of which data.
+        description: Lines about the data, in words.
+        results: Of `compare_scores`, the model first; plain tuples ``(name, nats,
+            standard_error, bits_per_dim)`` do as well.
+        history: ``loss`` and ``val_loss``, nats per row in the data's units by epoch.
+        columns: D names.
+        held_out: Rows the model was not trained on, ``[N, D]``.
+        held_out_scores: Their log-densities in nats, ``[N]``.
+        samples: Rows drawn from the model, ``[M, D]``; given context, one or more
+            for each held-out row's.
+        sample_scores: Their log-densities in nats, ``[M]``.
+        best_epoch: The epoch whose weights were kept, counted from 1.
+        ranks: Of `column_ranks` or `conditional_ranks` for some held-out rows.
+        shared_samples: How many samples `column_ranks` used, else None.
+        row_numbers: Of the held-out rows in the user's file, ``[N]``.
+        context: What the held-out rows were conditioned on, ``[N, C]``.
+        context_columns: C names.
+        image_shape: ``(H, W)`` or ``(H, W, C)`` if rows are images.
+        settings: Names and values worth keeping.
+        elapsed: Seconds by name of the step.
+        floor: Negative log-likelihood of the held-out rows at the optimum of linear
+            flows, nats a row: a level of the learning curve.
+    """
+
+    title: str
+    description: Sequence[str]
+    results: Sequence[Result | tuple]
+    history: Mapping[str, Sequence[float]]
+    columns: Sequence[str]
+    held_out: np.ndarray
+    held_out_scores: np.ndarray
+    samples: np.ndarray
+    sample_scores: np.ndarray
+    best_epoch: int | None = None
+    ranks: np.ndarray | None = None
+    shared_samples: int | None = None
+    row_numbers: np.ndarray | None = None
+    context: np.ndarray | None = None
+    context_columns: Sequence[str] = ()
+    image_shape: Sequence[int] | None = None
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        rows, width = len(self.held_out), len(self.columns)
+        contexts = len(self.context_columns)
+        expected = {
+            "held_out": (rows, width),
+            "held_out_scores": (rows,),
+            "samples": (len(self.samples), width),
+            "sample_scores": (len(self.samples),),
+            "ranks": (None if self.ranks is None else len(self.ranks), width),
+            "row_numbers": (rows,),
+            "context": (rows, contexts),
+        }
+        for name, shape in expected.items():
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != shape:
+                raise ValueError(
+                    f"Expected {name} of shape {shape}, received {np.shape(value)}. "
+                    f"There are {width} columns; images are flattened to rows."
+                )
+        if rows == 0 or len(self.samples) == 0 or not self.results:
+            raise ValueError(
+                "Expected held-out rows, samples and results, received "
+                f"{rows}, {len(self.samples)} and {len(self.results)}."
+            )

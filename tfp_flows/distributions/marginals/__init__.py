@@ -1,0 +1,3 @@
+"""Distributions on the line, their tails, and their estimation."""
+
+__all__: list[str] = []

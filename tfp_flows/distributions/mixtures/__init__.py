@@ -1,0 +1,3 @@
+"""Mixtures, their weights, and their estimation."""
+
+__all__: list[str] = []

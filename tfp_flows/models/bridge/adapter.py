@@ -1,0 +1,246 @@
+"""A distribution with its context and its noise under one plain interface."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows import bijectors
+from tfp_flows.distributions import BoostedMixture, Dequantized
+
+__all__ = ["DistributionAdapter"]
+
+
+class DistributionAdapter:
+    """What a model needs of a distribution, conditional or not, gridded or not.
+
+    TFP takes a context as nested keyword arguments, a `Dequantized` distribution
+    wraps the one that has the bijector and a `BoostedMixture` has several; here
+    context and noise are plain arguments.
+
+    Args:
+        distribution: over one event: batch shape (), event shape fully known.
+
+    Raises:
+        TypeError: `distribution` is no `tfd.Distribution`.
+        ValueError: it has a batch shape or an event shape that is not fully known.
+    """
+
+    def __init__(self, distribution: tfd.Distribution) -> None:
+        _check(distribution)
+        self.distribution = distribution
+        self.dtype = distribution.dtype
+        self.event_shape = tuple(distribution.event_shape)
+        self.parts = (
+            [DistributionAdapter(part) for part in distribution.components]
+            if isinstance(distribution, BoostedMixture)
+            else []
+        )
+        self.is_gridded = isinstance(distribution, Dequantized)
+        inner = distribution.distribution if self.is_gridded else distribution
+        self.bijector = getattr(inner, "bijector", None)
+        self._base = getattr(inner, "distribution", None)
+        self.context_size: int | None = None
+        self.learned_inverses: list[bijectors.LearnedInverse] = []
+        if self.bijector is not None:
+            conditional = bijectors.conditional_bijectors(self.bijector)
+            self.context_size = conditional[0].context_size if conditional else None
+            self.learned_inverses = bijectors.learned_inverses(self.bijector)
+        elif self.parts:
+            self.context_size = _common_context_size(self.parts)
+            self.learned_inverses = [
+                layer for part in self.parts for layer in part.learned_inverses
+            ]
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether a log-density has noise: that of a dequantized part."""
+        return self.is_gridded or any(part.takes_seed for part in self.parts)
+
+    @property
+    def base_event_shape(self) -> tuple[int, ...] | None:
+        """Shape of the base's event; None where there is no bijector."""
+        if self.bijector is None:
+            return None
+        shape = tf.TensorShape(self.event_shape)
+        return tuple(self.bijector.inverse_event_shape(shape))
+
+    def log_prob(
+        self,
+        x: Any,
+        context: Any,
+        seed: Any = None,
+        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Returns log p(x | context), [batch...].
+
+        Args:
+            x: [batch..., event...].
+            context: [batch..., C], or None.
+            seed: noise of a dequantized distribution.
+            log_abs_dets: id of a layer with a learned inverse → log|det W|.
+        """
+        arguments = self._distribution_arguments(context, log_abs_dets, seed)
+        return self.distribution.log_prob(self._event(x), **arguments)
+
+    def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
+        """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
+        shape = [n]
+        if context is not None:
+            shape = tf.concat([[n], tf.shape(context)[:-1]], 0)
+        arguments = self._distribution_arguments(context)
+        return self.distribution.sample(shape, seed=seed, **arguments)
+
+    def forward(self, z: Any, context: Any) -> tf.Tensor:
+        """Base → data; on the grid where data is gridded."""
+        arguments = self._bijector_arguments(context)
+        x = self._checked_bijector().forward(self._fresh(z), **arguments)
+        return self.distribution.quantize(x) if self.is_gridded else x
+
+    def inverse(self, x: Any, context: Any) -> tf.Tensor:
+        """Data → base; gridded data gets the noise that its row hashes to."""
+        arguments = self._bijector_arguments(context)
+        x = self._event(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        return self._checked_bijector().inverse(x, **arguments)
+
+    @property
+    def waits_for_data(self) -> bool:
+        """Whether a data-dependent part has not been set yet."""
+        parts = (self.distribution, *self.distribution.submodules)
+        return any(not bijectors.is_initialized(part) for part in parts)
+
+    def initialize(self, x: Any, context: Any, *, anew: bool = True) -> None:
+        """Sets the data-dependent parts, bijectors and base, from rows of data.
+
+        Args:
+            x: [N, event...].
+            context: [N, C], or None.
+            anew: also set parts again that were set before.
+        """
+        for part in self.parts:
+            part.initialize(x, context, anew=anew)
+        if self.bijector is None:
+            return
+        arguments = self._bijector_arguments(context)
+        x = self._fresh(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        data_to_base = tfb.Invert(self.bijector)
+        z = bijectors.initialize(data_to_base, x, anew=anew, **arguments)
+        set_base = getattr(self._base, "initialize", None)
+        if set_base is not None and (anew or not bijectors.is_initialized(self._base)):
+            set_base(z)
+
+    def _event(self, x: Any) -> tf.Tensor:
+        """Checks the axes of an event: TensorFlow would broadcast a wrong width."""
+        x = self._fresh(x)
+        received = x.shape[x.shape.rank - len(self.event_shape) :]
+        if len(self.event_shape) > x.shape.rank or not received.is_compatible_with(
+            self.event_shape
+        ):
+            raise ValueError(
+                f"x must end with the axes of an event, {self.event_shape}; received "
+                f"shape {tuple(x.shape)}."
+            )
+        return x
+
+    def _fresh(self, x: Any) -> tf.Tensor:
+        x = tf.convert_to_tensor(x)
+        # TFP caches by tensor and would return what weights that have changed since
+        # made of this one.
+        return tf.identity(tf.cast(x, self.dtype))
+
+    def data_to_base(
+        self, x: Any, context: Any, log_abs_dets: Mapping[int, tf.Tensor]
+    ) -> tuple[tfb.Bijector, tf.Tensor, dict[str, Any]]:
+        """Returns the normalizing bijector, its input for data x, and its arguments."""
+        x = self._event(x)
+        if self.is_gridded:
+            x = self.distribution.dequantize(x)
+        arguments = self._bijector_arguments(context, log_abs_dets)
+        return tfb.Invert(self._checked_bijector()), x, arguments
+
+    def _distribution_arguments(
+        self,
+        context: Any,
+        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+        seed: Any = None,
+    ) -> dict[str, Any]:
+        self._check_context(context)
+        if self.parts:
+            each = [
+                part._distribution_arguments(context, log_abs_dets, seed)
+                for part in self.parts
+            ]
+            return {"component_kwargs": each} if any(each) else {}
+        nested = self._bijector_arguments(context, log_abs_dets)
+        arguments = {"bijector_kwargs": nested} if nested else {}
+        return {**arguments, "seed": seed} if seed is not None else arguments
+
+    def _bijector_arguments(
+        self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
+    ) -> dict[str, Any]:
+        self._check_context(context)
+        if self.bijector is None:
+            return {}
+        known = log_abs_dets or {}
+        if context is not None:
+            context = tf.cast(context, self.dtype)
+
+        def arguments_of(leaf: tfb.Bijector) -> dict[str, Any]:
+            if getattr(leaf, "context_size", None) is not None:
+                return {"context": context}
+            return {"log_abs_det": known[id(leaf)]} if id(leaf) in known else {}
+
+        return bijectors.nested_arguments(self.bijector, arguments_of)
+
+    def _check_context(self, context: Any) -> None:
+        if (context is None) == (self.context_size is None):
+            return
+        wanted, received = "no context", "none"
+        if self.context_size is not None:
+            wanted = f"a context of {self.context_size} features"
+        if context is not None:
+            received = f"shape {tuple(context.shape)}"
+        raise ValueError(f"This model expects {wanted}, received {received}.")
+
+    def _checked_bijector(self) -> tfb.Bijector:
+        if self.bijector is None:
+            raise ValueError(
+                f"{self.distribution.name} is no transformed distribution: it has no "
+                "map between a base and the data."
+            )
+        return self.bijector
+
+
+def _common_context_size(parts: Sequence["DistributionAdapter"]) -> int | None:
+    sizes = {part.context_size for part in parts}
+    if len(sizes) > 1:
+        raise ValueError(
+            "All components of a mixture need the same context, received "
+            f"context_size {', '.join(map(str, (p.context_size for p in parts)))}."
+        )
+    return sizes.pop()
+
+
+def _check(distribution: Any) -> None:
+    if not isinstance(distribution, tfd.Distribution):
+        raise TypeError(
+            "Expected a tfp.distributions.Distribution, received "
+            f"{type(distribution).__name__}."
+        )
+    if distribution.batch_shape.rank != 0:
+        raise ValueError(
+            "Expected a distribution over one event, batch shape (); "
+            f"received batch shape {distribution.batch_shape}. Wrap it in "
+            "tfd.Independent if its batch axes belong to the event."
+        )
+    if not distribution.event_shape.is_fully_defined():
+        raise ValueError(
+            "Expected a fully known event shape, received "
+            f"{distribution.event_shape}. Give the base distribution a static shape."
+        )

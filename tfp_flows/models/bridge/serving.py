@@ -1,0 +1,22 @@
+"""The served artifact: a SavedModel with the functions of a model."""
+
+from typing import Any
+
+import keras
+
+__all__ = ["export_endpoints"]
+
+
+def export_endpoints(
+    model: keras.Model,
+    filepath: str,
+    endpoints: dict[str, Any],
+    *,
+    verbose: bool = True,
+) -> None:
+    """Writes functions of a model, name → (function, signature), to a directory."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, (function, signature) in endpoints.items():
+        archive.add_endpoint(name, function, signature)
+    archive.write_out(filepath, verbose=verbose)

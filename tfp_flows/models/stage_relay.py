@@ -1,0 +1,80 @@
+"""Trainings in stages, which callbacks see as one training."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+__all__ = ["StageRelay", "copies", "split_callbacks"]
+
+# What they compare or change belongs to one stage.
+_EVERY_STAGE = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
+
+
+class StageRelay(keras.callbacks.Callback):
+    """Passes the events of a stage on to the callbacks of the whole training.
+
+    They see one model, the whole, and epochs that go on counting from stage to stage.
+
+    Args:
+        callbacks: of the whole training; their model is the whole.
+        first_epoch: epochs of the stages before.
+    """
+
+    def __init__(
+        self, callbacks: keras.callbacks.CallbackList, first_epoch: int
+    ) -> None:
+        super().__init__()
+        self._callbacks, self._first_epoch = callbacks, first_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Passes on."""
+        self._callbacks.on_epoch_begin(self._first_epoch + epoch, logs)
+
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Passes on."""
+        self._callbacks.on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Passes on, and stops where a callback stops the whole."""
+        self._callbacks.on_train_batch_end(batch, logs)
+        self._heed()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Passes on, and stops where a callback stops the whole."""
+        self._callbacks.on_epoch_end(self._first_epoch + epoch, logs)
+        self._heed()
+
+    def _heed(self) -> None:
+        if self._callbacks.model.stop_training:
+            self.model.stop_training = True
+
+
+def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns the values; on a CPU an array may share the variable's memory."""
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:
+    """Returns those for the whole training, and those that begin anew in each stage.
+
+    Of the second kind are `EarlyStopping` and `ReduceLROnPlateau`, which compare losses
+    of one stage, and those that say so by an attribute `follows_component`, as
+    `VolumeMonitor` and `RollBack` do, which look into the flow that is being trained.
+    """
+    given = getattr(callbacks, "callbacks", callbacks)
+    given = [] if given is None else given
+    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    every_stage = [c for c in given if _begins_anew(c)]
+    return [c for c in given if not _begins_anew(c)], every_stage
+
+
+def _begins_anew(callback: keras.callbacks.Callback) -> bool:
+    return isinstance(callback, _EVERY_STAGE) or getattr(
+        callback, "follows_component", False
+    )

@@ -1,0 +1,3 @@
+"""What is minimized beside an objective."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Integrals of densities."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""How the audit looks at an object."""
+
+__all__: list[str] = []
