@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 
 from tests.cases.bijectors import CASES
 from tests.cases.case import parametrize
-from tests.randomness import perturb
+from tests.weights import perturb
 from tfp_flows import bijectors
 from tfp_flows.models.bridge.serialization import deserialize, serialize
 from tfp_flows.testing import check_bijector

@@ -8,7 +8,7 @@ from tensorflow_probability import distributions as tfd
 from tests.cases.architectures import CASES as ARCHITECTURES
 from tests.cases.case import parametrize
 from tests.cases.distributions import DENSITIES, GRIDDED
-from tests.randomness import perturb
+from tests.weights import perturb
 from tfp_flows import architectures, bijectors
 from tfp_flows.architectures import glow
 from tfp_flows.testing import check_distribution

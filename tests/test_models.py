@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tests.cases.case import parametrize
 from tests.cases.models import CASES
+from tests.weights import values
 from tfp_flows.models import FlowModel
 
 ROWS = 64
@@ -62,10 +63,6 @@ def log_prob(model, inputs):
     return (
         model.log_prob(*inputs) if isinstance(inputs, tuple) else model.log_prob(inputs)
     )
-
-
-def values(variables):
-    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
 def test_both_worlds_list_each_variable_once(case_and_model):

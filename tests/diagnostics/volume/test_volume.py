@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.randomness import perturb
+from tests.weights import perturb
 from tfp_flows import architectures, bijectors
 from tfp_flows.diagnostics import (
     VolumeLimits,

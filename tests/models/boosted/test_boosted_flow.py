@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.weights import values
 from tfp_flows.architectures import assembly, coupling_flow, fully_connected_flow
 from tfp_flows.diagnostics import VolumeMonitor
 from tfp_flows.models import BoostedFlow, FlowModel, RollBack
@@ -66,10 +67,6 @@ def boosted(component=flow, num_components=2, rate=0.01, **arguments):
     model = BoostedFlow(component, num_components, **arguments)
     model.compile(keras.optimizers.Adam(rate))
     return model
-
-
-def values(variables):
-    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
 def assert_equal(first, second):
@@ -451,7 +448,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from tests.models.test_boosted_flow import boosted
+from tests.models.boosted.test_boosted_flow import boosted
 x = np.random.default_rng(0).normal(size=[256, 2]).astype("float32") ** 3
 
 def train():

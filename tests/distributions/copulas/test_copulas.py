@@ -9,7 +9,7 @@ from scipy import special, stats
 
 from tests.cases.case import parametrize
 from tests.cases.distributions import COPULAS, correlated, softplus
-from tests.randomness import perturb
+from tests.weights import perturb
 from tfp_flows import distributions as ours
 from tfp_flows.testing import check_distribution
 

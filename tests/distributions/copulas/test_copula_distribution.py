@@ -9,9 +9,9 @@ from scipy import stats
 
 from tests.cases.case import parametrize
 from tests.cases.distributions import BASES, correlated, student_t, two_normals
-from tests.distributions.test_copulas import families
-from tests.randomness import perturb
+from tests.distributions.copulas.test_copulas import families
 from tests.reference.far_copulas import LOG_DENSITIES, POINTS
+from tests.weights import perturb
 from tfp_flows import distributions as ours
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel

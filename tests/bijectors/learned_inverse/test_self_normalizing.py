@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.randomness import perturb
+from tests.weights import perturb
 from tfp_flows import bijectors, ops
 from tfp_flows.bijectors import (
     ActNorm,

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from tests.distributions.test_copulas import families
+from tests.distributions.copulas.test_copulas import families
 from tfp_flows import distributions as ours
 from tfp_flows.distributions.copulas.fit_copula import kendall_tau
 

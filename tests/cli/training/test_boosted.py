@@ -69,7 +69,7 @@ def test_killed_in_its_second_stage_it_resumes_to_the_same_result(boosted, tmp_p
     words, folder = boosted
     words = [*words, "--out", str(tmp_path / "run")]
     command = [sys.executable, "-c", KILLED_IN_STAGE_2, *words]
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[3]
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
     killed = subprocess.run(command, cwd=root, check=False, env=environment)
     assert killed.returncode == -signal.SIGKILL

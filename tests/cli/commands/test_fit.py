@@ -136,7 +136,7 @@ def test_killed_process_resumes_to_the_same_result(uninterrupted, tmp_path):
     words, expected = uninterrupted
     words = [*words, "--out", str(tmp_path / "run")]
     command = [sys.executable, "-c", KILLED_IN_EPOCH_3, *words]
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[3]
     killed = subprocess.run(command, cwd=root, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert Progress.read(tmp_path / "run.partial").epoch == 2

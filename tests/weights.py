@@ -1,5 +1,6 @@
-"""Random weights: laws that hold only at the start hold for no trained flow."""
+"""Weights of models and of TFP objects: read, and moved away from their start."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -10,3 +11,8 @@ def perturb(module, scale=0.2, seed=5):
     for variable in module.trainable_variables:
         noise = scale * rng.normal(size=variable.shape)
         variable.assign_add(tf.cast(noise, variable.dtype))
+
+
+def values(variables):
+    """Copies of the values; on a CPU an array may share the variable's memory."""
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.randomness import perturb
 from tests.reference.self_normalizing import reconstruction
+from tests.weights import perturb
 from tfp_flows import ops
 from tfp_flows.bijectors import (
     SelfNormalizingConv2D,

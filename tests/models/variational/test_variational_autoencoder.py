@@ -11,6 +11,7 @@ import tensorflow as tf
 from scipy import stats
 from tensorflow_probability import bijectors as tfb
 
+from tests.weights import values
 from tfp_flows.bijectors import Coupling, MaskedAutoregressive
 from tfp_flows.models import (
     BoostedPosterior,
@@ -74,10 +75,6 @@ def x():
     rng = np.random.default_rng(0)
     probabilities = np.where(rng.random([256, 1, 1]) < 0.5, 0.1, 0.8)
     return (rng.random([256, *SHAPE]) < probabilities).astype("float32")
-
-
-def values(variables):
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
 def is_same(first, second):
@@ -298,7 +295,7 @@ def test_export_answers_where_the_package_cannot_be_imported(trained, x, tmp_pat
         generate=made.generate(2, seed),
         elbo=made.elbo(x, count, seed),
     )
-    reader = pathlib.Path(__file__).parents[1] / "serving" / "read_autoencoder.py"
+    reader = pathlib.Path(__file__).parents[2] / "serving" / "read_autoencoder.py"
     result = subprocess.run(
         [sys.executable, str(reader), str(tmp_path)],
         capture_output=True,
