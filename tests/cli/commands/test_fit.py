@@ -119,7 +119,8 @@ def test_killed_after_training_resumes_with_the_report(
 KILLED_IN_EPOCH_3 = """
 import os, signal, sys
 from tests.cli.conftest import shrink_flows
-from tfp_flows.cli import checkpoint, main
+from tfp_flows.cli import main
+from tfp_flows.cli.training import checkpoint
 
 def kill(self, batch, logs):
     if batch == 1 and self.progress.epoch == 2:

@@ -20,7 +20,8 @@ QUICK = "--flow coupling-affine --epochs 3 --batch-size 60 --quiet --boost 2".sp
 KILLED_IN_STAGE_2 = """
 import os, signal, sys
 from tests.cli.conftest import shrink_flows
-from tfp_flows.cli import boosting, main
+from tfp_flows.cli import main
+from tfp_flows.cli.training import boosted
 
 def kill(self, epoch, logs):
     if self.model.num_trained == 1:
@@ -28,9 +29,9 @@ def kill(self, epoch, logs):
     record(self, epoch, logs)
 
 shrink_flows()
-record = boosting._StageCheckpoint.on_epoch_end
+record = boosted._StageCheckpoint.on_epoch_end
 if "--resume" not in sys.argv:
-    boosting._StageCheckpoint.on_epoch_end = kill
+    boosted._StageCheckpoint.on_epoch_end = kill
 sys.exit(main())
 """
 

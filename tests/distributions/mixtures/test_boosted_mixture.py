@@ -13,8 +13,8 @@ from tfp_flows.distributions import (
     BoostedMixture,
     fit_mixture_weights,
     geometric_normalizer,
+    geometric_score,
 )
-from tfp_flows.distributions.mixtures import geometric_score
 
 tfd = tfp.distributions
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tfp_flows.diagnostics import comparison
 from tfp_flows.diagnostics.comparison import Result
-from tfp_flows.diagnostics.plots.theme import DARK, LIGHT
 from tfp_flows.diagnostics.report import page
 from tfp_flows.diagnostics.report.data import ReportData
 
@@ -30,6 +29,7 @@ def write_report(directory: str | Path, report: ReportData) -> list[Path]:
         ImportError: matplotlib is not installed.
     """
     # Here and not above, so that importing this package does not load matplotlib.
+    from tfp_flows.diagnostics.plots.theme import DARK, LIGHT
     from tfp_flows.diagnostics.report.chapters import chapters
 
     directory = Path(directory)
