@@ -48,7 +48,7 @@ def steps():
         model.objective = MixtureLikelihood(0.5)
     log_mixture = single.log_prob(x)
     evaluated = tf.function(lambda: frozen.log_prob(tf.constant(x)), autograph=False)
-    step = step_function(evaluating, (x, log_mixture))
+    step = step_function(evaluating, ((x, log_mixture),))
 
     def evaluate_and_step():
         evaluated()
@@ -56,7 +56,7 @@ def steps():
 
     return {
         "flow alone": step_function(single, (x,)),
-        "second component": step_function(boosted, (x, log_mixture)),
+        "second component": step_function(boosted, ((x, log_mixture),)),
         "… G evaluated": evaluate_and_step,
     }
 

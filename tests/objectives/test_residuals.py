@@ -1,5 +1,7 @@
 """What a new component is trained on: values, gradients, and the note's 80/20 table."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -22,12 +24,14 @@ def two_modes():
 
 def gradient_weights(log_old, log_new, rate, lifted=False):
     """The loss, and what the gradient multiplies ∇ log g of each row with, times N."""
-    objective = MixtureLikelihood(rate, dtype="float64")
+    objective = MixtureLikelihood(rate)
     objective.is_lifted.assign(lifted)
     log_new = tf.constant(log_new, "float64")
+    batch = types.SimpleNamespace(known=tf.constant(log_old), log_prob=log_new)
     with tf.GradientTape() as tape:
         tape.watch(log_new)
-        loss = objective(tf.constant(log_old), log_new)
+        rows = objective(batch, seed=None, training=True).loss
+        loss = tf.reduce_mean(rows)
     return loss.numpy(), -len(log_old) * tape.gradient(loss, log_new).numpy()
 
 
@@ -63,7 +67,7 @@ def test_a_lifted_component_learns_its_best_rows_however_far_it_is_behind():
 
 
 def test_mixture_likelihood_is_saved():
-    objective = MixtureLikelihood(0.3, dtype="float64")
+    objective = MixtureLikelihood(0.3)
     data = keras.saving.serialize_keras_object(objective)
     assert keras.saving.deserialize_keras_object(data).rate == 0.3
     for rate in (0.0, 1.0, np.nan):

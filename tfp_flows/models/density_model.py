@@ -10,6 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
+from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
@@ -34,22 +35,22 @@ class DensityModel(keras.Model, abc.ABC):
     """
 
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
-        density = DistributionAdapter(distribution)
-        super().__init__(name=name, dtype=density.dtype.name)
+        adapter = DistributionAdapter(distribution)
+        super().__init__(name=name, dtype=adapter.dtype.name)
         self.seeds = SeedSequence()
-        self._hold(density)
+        self._hold(adapter)
         self.built = True
 
-    def _hold(self, density: DistributionAdapter) -> None:
-        """Makes `density` the one that the model answers with."""
-        self._adapter = density
-        self._log_dets = LogDeterminants(density.learned_inverses)
+    def _hold(self, adapter: DistributionAdapter) -> None:
+        """Makes `adapter` the one that the model answers with."""
+        self._adapter = adapter
+        self._log_dets = LogDeterminants(adapter.learned_inverses)
         self.supports_jit = all(
             getattr(part, "supports_jit", True)
-            for part in density.distribution.submodules
+            for part in adapter.distribution.submodules
         )
         self._sample = tf.function(
-            density.sample, reduce_retracing=True, autograph=False
+            adapter.sample, reduce_retracing=True, autograph=False
         )
 
     @property
@@ -112,18 +113,11 @@ class DensityModel(keras.Model, abc.ABC):
         """Maps data → base, [batch..., event...] → [batch..., base event...]."""
         return self._adapter.inverse(x, context)
 
-    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the log-density of each row, [N]: what `predict` shows."""
-        x, context = self._unpacked(inputs)
-        if not training:
-            return self.log_prob(x, context)
-        seed = self.seeds.next() if self._adapter.takes_seed else None
-        log_dets = {}
-        if self._log_dets.layers:
-            log_dets = self._log_dets.advance(self.seeds.next())
-        return self._adapter.log_prob(x, context, seed, log_dets)
+        x, context, _ = self._unpacked(inputs)
+        return self.log_prob(x, context)
 
-    @abc.abstractmethod
     def compute_loss(
         self,
         x: Any = None,
@@ -132,7 +126,8 @@ class DensityModel(keras.Model, abc.ABC):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """The number that `fit` lowers and `evaluate` shows, from log-densities."""
+        """Mean negative log-likelihood, from the log-densities of the rows."""
+        return row_mean(-y_pred, sample_weight)
 
     # Training.
 
@@ -155,7 +150,7 @@ class DensityModel(keras.Model, abc.ABC):
     def _adapt(self, packed: Any, *, anew: bool) -> None:
         rank = len(self._adapter.event_shape)
         limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
-        x, context = self._unpacked(model_inputs.some_rows(packed, limit))
+        x, context, _ = self._unpacked(model_inputs.some_rows(packed, limit))
         self._adapter.initialize(x, context, anew=anew)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -191,15 +186,17 @@ class DensityModel(keras.Model, abc.ABC):
         model_inputs.check_rows(context, (self.context_size,), "context", dtype)
         return packed
 
-    def _unpacked(self, inputs: Any) -> tuple[Any, Any]:
-        x, context = inputs if self.context_size is not None else (inputs, None)
-        return x, context
+    def _unpacked(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Returns x, context and the known column of inputs as `call` takes them."""
+        x, *rest = inputs if isinstance(inputs, tuple | list) else (inputs,)
+        context = rest.pop(0) if self.context_size is not None else None
+        return x, context, rest.pop() if rest else None
 
     def _check_trainable(self) -> None:
         if self._compile_loss is not None:
             raise ValueError(
-                f"{type(self).__name__} minimizes its own negative log-likelihood: "
-                "call compile(optimizer) without a loss."
+                f"{type(self).__name__} minimizes its own objective: call "
+                "compile(optimizer) without a loss."
             )
         if not self.trainable_variables:
             raise ValueError(

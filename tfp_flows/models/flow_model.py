@@ -4,27 +4,43 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import InverseCertificate, LearnedInverse, inverse_certificate
 from tfp_flows.models.bridge import inputs as model_inputs
-from tfp_flows.models.bridge.serialization import deserialize, serialize
+from tfp_flows.models.bridge.evaluation import BatchEvaluation, check_needs
+from tfp_flows.models.bridge.row_mean import row_mean
+from tfp_flows.models.bridge.serialization import (
+    deserialize,
+    serialize,
+    serialize_part,
+)
 from tfp_flows.models.bridge.tracking import track
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.learned_inverse.refresh import with_log_determinants
 from tfp_flows.models.learned_inverse.stability import warn_of_unstable_mixtures
 from tfp_flows.models.penalties import Penalties
-from tfp_flows.objectives import NegativeLogLikelihood, Reconstruction
+from tfp_flows.objectives import (
+    MixtureLikelihood,
+    NegativeLogLikelihood,
+    Reconstruction,
+    Terms,
+)
 
 __all__ = ["FlowModel"]
+
+# Shown by `evaluate` beside another objective.
+_LIKELIHOOD = "negative_log_likelihood"
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
 class FlowModel(DensityModel):
     """Trains, evaluates, samples, saves and exports a `tfd.Distribution`.
 
-    The loss is the mean negative log-likelihood in nats. Every variable of the
+    The loss is the mean negative log-likelihood in nats, or the objective given; then
+    `evaluate` shows the likelihood beside it, where there is one. Every variable of the
     distribution is tracked once and shared with TFP: those of TFP, those of Keras
     networks inside bijectors, and those that only the log-density's evaluation
     reveals, such as a network in a closure.
@@ -52,32 +68,55 @@ class FlowModel(DensityModel):
     Args:
         distribution: over one event: its batch shape is (). Preprocessing is a part
             of it, so that x is raw data.
-        penalties: callables such as `objectives.Reconstruction`. None: one
+        objective: an `objectives.Objective`; default `NegativeLogLikelihood()`.
+        penalties: objectives such as `objectives.Reconstruction`. None: one
             `Reconstruction()` if the distribution has learned inverses.
         name: name of the model.
 
     Raises:
         TypeError: `distribution` is no `tfd.Distribution`.
-        ValueError: it has a batch shape or an event shape that is not fully known.
+        ValueError: it has a batch shape or an event shape that is not fully known, or
+            lacks what the objective or a penalty needs.
     """
 
     def __init__(
         self,
         distribution: tfd.Distribution,
         *,
+        objective: Any = None,
         penalties: Sequence[Any] | None = None,
         name: str = "flow_model",
     ) -> None:
         super().__init__(distribution, name=name)
-        self.objective = NegativeLogLikelihood(dtype=self._adapter.dtype.name)
+        self.has_density = True
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:
             self._track_variable(variable)
+        self.term_metrics: dict[str, keras.metrics.Metric] = {}
+        self.objective = NegativeLogLikelihood() if objective is None else objective
         if penalties is None:
             learned = any(k.learns_inverse for k in self.learned_inverses)
             penalties = [Reconstruction()] if learned else []
-        self._penalties = Penalties(penalties, self._penalty_names(penalties))
+        for penalty in penalties:
+            check_needs(penalty, self._adapter, self.has_density)
+        self._penalties = Penalties(penalties, self._metrics_of(penalties))
+
+    @property
+    def objective(self) -> Any:
+        """What training minimizes, an `objectives.Objective`."""
+        return self._objective
+
+    @objective.setter
+    def objective(self, objective: Any) -> None:
+        check_needs(objective, self._adapter, self.has_density)
+        self._objective = objective
+        names = []
+        if not isinstance(objective, NegativeLogLikelihood | MixtureLikelihood):
+            names = self._metrics_of([objective])
+            if self.has_density:
+                names.append(_LIKELIHOOD)
+        self.term_metrics = {name: keras.metrics.Mean(name=name) for name in names}
 
     @property
     def learned_inverses(self) -> list[LearnedInverse]:
@@ -85,13 +124,88 @@ class FlowModel(DensityModel):
         return self._log_dets.layers
 
     def _evaluate_once(self) -> tf.Tensor:
-        return self.log_prob(*self._one_row())
+        x, context = self._one_row()
+        try:
+            return self.log_prob(x, context)
+        except NotImplementedError:
+            self.has_density = False
+            return self._adapter.sample(1, context, tf.constant([0, 0]))
 
     def _one_row(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         x = tf.zeros([1, *self._adapter.event_shape], self._adapter.dtype)
         if self.context_size is None:
             return x, None
         return x, tf.zeros([1, self.context_size], x.dtype)
+
+    def _metrics_of(self, parts: Sequence[Any]) -> list[str]:
+        """Names of all terms of objectives or penalties, from one trace."""
+        if not parts:
+            return []
+        x, context = self._one_row()
+
+        def evaluate() -> list[Any]:
+            present, known = self._log_dets.present(), tf.zeros([1])
+            evaluation = BatchEvaluation(
+                self._adapter, x, context, known, arguments=present
+            )
+            seed = tf.constant([0, 0])
+            each = (part(evaluation, seed=seed, training=False) for part in parts)
+            return [dict(terms.metrics) for terms in each]
+
+        traced = tf.function(evaluate, autograph=False).get_concrete_function()
+        return [name for terms in traced.structured_outputs for name in terms]
+
+    # A batch.
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns log-densities, [N]; in training the `Terms` of the objective.
+
+        Of a distribution without a density they are NaN.
+        """
+        if training:
+            return self._terms(inputs, training=True)
+        x, context, _ = self._unpacked(inputs)
+        if not self.has_density:
+            return tf.fill(tf.shape(x)[:1], tf.constant(np.nan, self._adapter.dtype))
+        return self.log_prob(x, context)
+
+    def _terms(
+        self, inputs: Any, *, training: bool, log_prob: tf.Tensor | None = None
+    ) -> Terms:
+        """Evaluates objective and penalties on one walk through the flow."""
+        penalties = self._penalties.penalties
+        needs = frozenset().union(*(part.needs for part in penalties))
+        x, context, known = self._unpacked(inputs)
+        evaluation = BatchEvaluation(
+            self._adapter,
+            x,
+            context,
+            known,
+            seed=self._noise(training),
+            arguments=self._present_log_dets(training),
+            log_prob=log_prob,
+        )
+        seed = self._seed_for(self.objective.needs, training)
+        terms = self.objective(evaluation, seed=seed, training=training)
+        if not penalties:
+            return terms
+        seed = self._seed_for(needs, training)
+        total = self._penalties.total(evaluation, seed=seed, training=training)
+        return terms._replace(penalty=total)
+
+    def _noise(self, training: bool) -> tf.Tensor | None:
+        wanted = training and self._adapter.takes_seed
+        return self.seeds.next() if wanted else None
+
+    def _present_log_dets(self, training: bool) -> Any:
+        if training and self._log_dets.layers:
+            return self._log_dets.advance(self.seeds.next())
+        return self._log_dets.present()
+
+    def _seed_for(self, needs: frozenset[str], training: bool) -> tf.Tensor | None:
+        if "seed" not in needs:
+            return None
+        return self.seeds.next() if training else tf.constant([0, 0])
 
     def compute_loss(
         self,
@@ -101,14 +215,22 @@ class FlowModel(DensityModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Mean negative log-likelihood, plus what layers add by `add_loss`.
+        """Mean of the objective over the rows, plus what layers add by `add_loss`.
 
         Penalties add to its gradient and not to its value.
         """
-        target = y_pred if y is None else y
-        loss = self.objective(target, y_pred, sample_weight)
+        terms = y_pred
+        if not isinstance(terms, Terms):
+            log_prob = y_pred if self.has_density else None
+            terms = self._terms(x, training=training, log_prob=log_prob)
+            if _LIKELIHOOD in self.term_metrics:
+                self.term_metrics[_LIKELIHOOD].update_state(-y_pred, sample_weight)
+        for name, value in terms.metrics.items():
+            weight = sample_weight if value.shape.rank else None
+            self.term_metrics[name].update_state(value, weight)
+        loss = row_mean(terms.loss, sample_weight)
         if self._penalties.penalties:
-            penalty = self._aggregate_additional_loss(self._penalty(x, training))
+            penalty = self._aggregate_additional_loss(terms.penalty)
             # All gradients wait for the forward pass. Keras joins them in one node
             # that TensorFlow's graph optimizer takes apart again, and with it drops
             # the order between the reading of a weight for another one's gradient
@@ -121,30 +243,14 @@ class FlowModel(DensityModel):
             loss += tf.cast(self._aggregate_additional_loss(penalty), loss.dtype)
         return loss
 
-    def _penalty(self, inputs: Any, training: bool) -> tf.Tensor:
-        x, context = self._unpacked(inputs)
-        bijector, x, arguments = self._adapter.data_to_base(
-            x, context, self._log_dets.present()
-        )
-        seed = self.seeds.next() if training else tf.constant([0, 0])
-        return self._penalties.total(
-            bijector, x, seed=seed, training=training, **arguments
-        )
-
-    def _penalty_names(self, penalties: Sequence[Any]) -> list[str]:
-        """Names of all terms, from one trace."""
-
-        def evaluate() -> list[dict[str, tf.Tensor]]:
-            bijector, x, arguments = self._adapter.data_to_base(
-                *self._one_row(), self._log_dets.present()
-            )
-            seed = tf.constant([0, 0])
-            return [p(bijector, x, seed=seed, **arguments) for p in penalties]
-
-        if not penalties:
-            return []
-        traced = tf.function(evaluate, autograph=False).get_concrete_function()
-        return [name for terms in traced.structured_outputs for name in terms]
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """As in Keras; a step of training does not show the likelihood it lacks."""
+        logs = super().compute_metrics(x, y, y_pred, sample_weight)
+        if isinstance(y_pred, Terms):
+            logs.pop(_LIKELIHOOD, None)
+        return logs
 
     # Training.
 
@@ -163,18 +269,17 @@ class FlowModel(DensityModel):
             kwargs["validation_data"] = model_inputs.pack_validation(
                 kwargs["validation_data"], self.context_size, self._packed
             )
-        target = model_inputs.target_for(x, kwargs.get("sample_weight"))
-        return self.fit_target(x, target, batch_size=batch_size, **kwargs)
+        return self.fit_packed(x, batch_size=batch_size, **kwargs)
 
-    def fit_target(self, inputs: Any, target: Any, **kwargs: Any) -> Any:
-        """Trains on inputs as `call` takes them and a target of `objective`.
+    def fit_packed(self, inputs: Any, **kwargs: Any) -> Any:
+        """Trains on inputs as `call` takes them, a known column included.
 
         This is how a model that is made of others trains one of them; `fit` is for
         everybody else.
 
         Args:
-            inputs: x, or (x, context), or a data set of (inputs, target, weight).
-            target: [N], the first argument of `objective`, or None.
+            inputs: x, (x, context), (x, known) or (x, context, known), as arrays or
+                as the inputs of a data set.
             **kwargs: of `keras.Model.fit`.
         """
         if not model_inputs.is_array(inputs):
@@ -188,12 +293,13 @@ class FlowModel(DensityModel):
             kwargs["callbacks"] = with_log_determinants(
                 kwargs.get("callbacks"), self._log_dets
             )
+        target = model_inputs.target_for(inputs, kwargs.get("sample_weight"))
         return keras.Model.fit(self, inputs, target, **kwargs)
 
     def _warn_of_unstable_mixtures(self, packed: Any) -> None:
         if any(layer.density == "mixture" for layer in self.learned_inverses):
             model_inputs.check_rereadable(packed)
-            x, context = self._unpacked(model_inputs.some_rows(packed, 1024))
+            x, context, _ = self._unpacked(model_inputs.some_rows(packed, 1024))
             bijector, x, arguments = self._adapter.data_to_base(
                 x, context, self._log_dets.at_rest()
             )
@@ -236,18 +342,18 @@ class FlowModel(DensityModel):
         return {
             "name": self.name,
             "distribution": serialize(self.distribution),
-            "penalties": [
-                keras.saving.serialize_keras_object(penalty)
-                for penalty in self._penalties.penalties
-            ],
+            "objective": serialize_part(self.objective),
+            "penalties": [serialize_part(p) for p in self._penalties.penalties],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
-        penalties = [
-            keras.saving.deserialize_keras_object(penalty)
-            for penalty in config["penalties"]
-        ]
-        distribution = deserialize(config["distribution"])
-        return cls(distribution, penalties=penalties, name=config["name"])
+        read = keras.saving.deserialize_keras_object
+        objective = config.get("objective")
+        return cls(
+            deserialize(config["distribution"]),
+            objective=None if objective is None else read(objective),
+            penalties=[read(penalty) for penalty in config["penalties"]],
+            name=config["name"],
+        )

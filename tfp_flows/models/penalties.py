@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import bijectors as tfb
 
 __all__ = ["Penalties"]
 
@@ -13,9 +12,9 @@ __all__ = ["Penalties"]
 class Penalties(keras.layers.Layer):
     """Evaluates penalties of a flow, shows each term as a metric, adapts weights.
 
-    A penalty is a callable ``(bijector, x, *, seed, **arguments) → {name: scalar}``
-    with an attribute `weight`, such as `objectives.Reconstruction`. With an attribute
-    `tolerance` that is not None its weight is adapted at each training step.
+    A penalty is an `objectives.Objective` whose loss is a scalar, with an attribute
+    `weight`, such as `objectives.Reconstruction`. With an attribute `tolerance` that
+    is not None its weight is adapted at each training step.
 
     Args:
         penalties: the penalties.
@@ -37,26 +36,17 @@ class Penalties(keras.layers.Layer):
         ]
         self.built = True
 
-    def total(
-        self,
-        bijector: tfb.Bijector,
-        x: tf.Tensor,
-        *,
-        seed: Any,
-        training: bool,
-        **arguments: Any,
-    ) -> tf.Tensor:
-        """Returns Σ λ E over all penalties and their terms, and updates the metrics."""
-        total = tf.zeros([], x.dtype)
+    def total(self, evaluation: Any, *, seed: Any, training: bool) -> tf.Tensor:
+        """Returns Σ λ E over all penalties, and updates the metrics."""
+        total = tf.zeros([], evaluation.x.dtype)
         adapted_metrics = iter(self.weight_metrics)
         for penalty, adapted in zip(self.penalties, self.adapted, strict=True):
-            terms = penalty(bijector, x, seed=seed, **arguments)
-            for name, value in terms.items():
+            error, metrics, _ = penalty(evaluation, seed=seed, training=training)
+            for name, value in metrics.items():
                 self.term_metrics[name].update_state(value)
-            error = tf.add_n(list(terms.values()))
-            weight = tf.constant(penalty.weight, x.dtype)
+            weight = tf.constant(penalty.weight, total.dtype)
             if adapted is not None:
-                weight = tf.cast(adapted.next(error, training), x.dtype)
+                weight = tf.cast(adapted.next(error, training), total.dtype)
                 next(adapted_metrics).update_state(weight)
             total += weight * error
         return total

@@ -1,7 +1,11 @@
 """What training minimizes."""
 
 from tfp_flows.energies.planes import ENERGIES
-from tfp_flows.objectives.bounds.boosted_stage import BoundTerms, boosted_stage
+from tfp_flows.objectives.bounds.boosted_stage import (
+    BoostedBound,
+    BoundTerms,
+    boosted_stage,
+)
 from tfp_flows.objectives.bounds.elbo import (
     boosted_negative_elbo,
     importance_weighted_bound,
@@ -14,17 +18,23 @@ from tfp_flows.objectives.bounds.posterior_weights import (
     fit_posterior_weights,
 )
 from tfp_flows.objectives.likelihood import NegativeLogLikelihood
+from tfp_flows.objectives.objective import Evaluation, FromFields, Objective, Terms
 from tfp_flows.objectives.penalties.reconstruction import Reconstruction
 from tfp_flows.objectives.residuals import MixtureLikelihood, ResidualWeights
 
 __all__ = [
+    "BoostedBound",
     "BoundTerms",
     "ENERGIES",
+    "Evaluation",
+    "FromFields",
     "MixtureLikelihood",
     "NegativeLogLikelihood",
+    "Objective",
     "PosteriorWeights",
     "Reconstruction",
     "ResidualWeights",
+    "Terms",
     "boosted_negative_elbo",
     "boosted_stage",
     "fit_posterior_weights",

@@ -1,35 +1,26 @@
 """Maximum likelihood."""
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
+
+from tfp_flows.objectives.objective import FromFields, Terms
 
 __all__ = ["NegativeLogLikelihood"]
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
-class NegativeLogLikelihood(keras.losses.Loss):
-    """−Σᵢ wᵢ log p(xᵢ) / N in nats, from the log-densities of a batch.
+@dataclasses.dataclass(frozen=True)
+class NegativeLogLikelihood(FromFields):
+    """−log p(xᵢ), nats; what `FlowModel` minimizes unless it is given another one.
 
-    The mean is over rows, wᵢ = 1 without weights, as Keras weights its other losses;
-    under a distribution strategy it is scaled so that the replicas' gradients add up
-    to that of the global batch.
-
-    Call arguments:
-        y_true: not used; Keras passes a target.
-        y_pred: [N], log p(xᵢ).
-        sample_weight: [N], wᵢ ≥ 0, or None.
+    The mean is over rows, wᵢ = 1 without weights, as Keras weights its own losses:
+    −Σᵢ wᵢ log p(xᵢ) / N.
     """
 
-    def __init__(
-        self,
-        name: str = "negative_log_likelihood",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    needs: ClassVar[frozenset[str]] = frozenset({"log_prob"})
 
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
         """Returns −log p(xᵢ), [N]."""
-        return -y_pred
+        return Terms(-evaluation.log_prob)

@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tfp_flows.objectives.objective import FromFields, Terms
 
 __all__ = ["MixtureLikelihood", "ResidualWeights"]
 
@@ -17,8 +19,11 @@ _LEAST_SHARE = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
-class MixtureLikelihood(keras.losses.Loss):
-    """−maxᵣ Σᵢ log((1 − r) G(xᵢ) + r g(xᵢ)) / N in nats: that of the best mixture.
+@dataclasses.dataclass(frozen=True)
+class MixtureLikelihood(FromFields):
+    """−maxᵣ Σᵢ log((1 − r) G(xᵢ) + r g(xᵢ)) in nats: that of the best mixture.
+
+    log G(xᵢ) comes with the rows, as `known`; log g(xᵢ) is the density in training.
 
     G is the mixture so far, g the new component, r its share, which EM finds for each
     batch, from `rate` on. A row's gradient has the weight of its responsibility, in
@@ -32,19 +37,13 @@ class MixtureLikelihood(keras.losses.Loss):
     on which g is best compared with G, at least even odds.
 
     Value: the mixture's, without b.
-    Gradient: −Σᵢ sigmoid(dᵢ + b) ∇ log g(xᵢ) / N; that of the value unless lifted.
+    Gradient: −Σᵢ sigmoid(dᵢ + b) ∇ log g(xᵢ); that of the value unless lifted.
 
     Args:
         rate: in (0, 1), what r is expected to be.
-        dtype: of the values.
 
     Attributes:
         is_lifted: a variable; False at first.
-
-    Call arguments:
-        y_true: [N], log G(xᵢ).
-        y_pred: [N], log g(xᵢ).
-        sample_weight: [N], or None; r does not heed it.
 
     Raises:
         ValueError: a rate outside (0, 1).
@@ -53,30 +52,28 @@ class MixtureLikelihood(keras.losses.Loss):
     approximate by a first-order step, itself.
     """
 
-    def __init__(
-        self,
-        rate: float,
-        name: str = "mixture_likelihood",
-        reduction: str = "sum_over_batch_size",
-        dtype: Any = None,
-    ) -> None:
-        if not 0 < rate < 1:
-            raise ValueError(f"rate must lie between 0 and 1, received {rate}.")
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.rate = rate
-        self.is_lifted = tf.Variable(False, trainable=False, name="is_lifted")
+    needs: ClassVar[frozenset[str]] = frozenset({"log_prob", "known"})
 
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns −log((1 − r) G(xᵢ) + r g(xᵢ)), [N]."""
-        log_ratio = tf.stop_gradient(y_pred - y_true)
+    rate: float
+    is_lifted: tf.Variable = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise ValueError(f"rate must lie between 0 and 1, received {self.rate}.")
+        is_lifted = tf.Variable(False, trainable=False, name="is_lifted")
+        object.__setattr__(self, "is_lifted", is_lifted)
+
+    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
+        """Returns −log((1 − r) G(xᵢ) + r g(xᵢ)), [N]; r heeds no weights of rows."""
+        log_new, log_old = evaluation.log_prob, evaluation.known
+        log_ratio = tf.stop_gradient(log_new - log_old)
         odds = self._log_odds(log_ratio)
-        value = y_true - tf.nn.softplus(odds) + tf.nn.softplus(log_ratio + odds)
-        weight = tf.sigmoid(
-            log_ratio + tf.where(self.is_lifted, self._lifted_odds(log_ratio), odds)
-        )
+        value = log_old - tf.nn.softplus(odds) + tf.nn.softplus(log_ratio + odds)
+        lifted = self._lifted_odds(log_ratio)
+        weight = tf.sigmoid(log_ratio + tf.where(self.is_lifted, lifted, odds))
         # Zero in value: the gradient is that of the lifted responsibilities.
-        step = weight * (y_pred - tf.stop_gradient(y_pred))
-        return -(tf.stop_gradient(value) + step)
+        step = weight * (log_new - tf.stop_gradient(log_new))
+        return Terms(-(tf.stop_gradient(value) + step))
 
     def _initial_odds(self, log_ratio: tf.Tensor) -> tf.Tensor:
         return tf.constant(np.log(self.rate / (1 - self.rate)), log_ratio.dtype)
@@ -97,10 +94,6 @@ class MixtureLikelihood(keras.losses.Loss):
         count = tf.cast(tf.size(log_ratio), log_ratio.dtype)
         last = tf.cast(tf.math.ceil(self.rate * count), tf.int32) - 1
         return odds + tf.maximum(-descending[last], 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments by name."""
-        return {**super().get_config(), "rate": self.rate}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Training through learned inverses: what runs, what is shown, where it ends."""
 
 import inspect
+import types
 import warnings
 
 import keras
@@ -14,7 +15,7 @@ from tfp_flows.architectures import convolutional_flow, fully_connected_flow, gl
 from tfp_flows.bijectors import SelfNormalizingDense
 from tfp_flows.models import FlowModel
 from tfp_flows.models.penalties import Penalties
-from tfp_flows.objectives import Reconstruction
+from tfp_flows.objectives import Reconstruction, Terms
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 FACTORIZATIONS = {
@@ -403,25 +404,27 @@ class Given:
     weight, tolerance, rate = 2.0, 0.5, 0.1
     value = 0.0
 
-    def __call__(self, bijector, x, *, seed, **arguments):
-        return {"first": tf.constant(0.25 * self.value), "second": 0.75 * self.value}
+    def __call__(self, evaluation, *, seed, training):
+        value = tf.constant(self.value)
+        return Terms(value, {"first": 0.25 * value, "second": 0.75 * value})
 
 
 def test_an_adapted_weight_grows_above_its_tolerance_and_falls_below():
     given = Given()
     penalties = Penalties([given], ["first", "second"])
+    batch = types.SimpleNamespace(x=tf.zeros([1]))
     average, log_weight, weights = 0.5, np.log(2.0), []
     for value in [3.0] * 5 + [0.0] * 30:
         given.value = value
         average = 0.9 * average + 0.1 * value
         log_weight += 0.1 * (average - 0.5)
-        total = penalties.total(None, tf.zeros([1]), seed=None, training=True)
+        total = penalties.total(batch, seed=None, training=True)
         np.testing.assert_allclose(total, np.exp(log_weight) * value, rtol=1e-5)
         weights.append(log_weight)
     assert weights[4] > weights[0] > np.log(2.0)
     assert weights[-1] < max(weights)
     given.value = 1.0
-    total = penalties.total(None, tf.zeros([1]), seed=None, training=False)
+    total = penalties.total(batch, seed=None, training=False)
     np.testing.assert_allclose(total, np.exp(log_weight), rtol=1e-5)
     shown = {name: float(m.result()) for name, m in penalties.term_metrics.items()}
     values = [3.0] * 5 + [0.0] * 30 + [1.0]

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.evaluations import evaluation_of
 from tests.reference.self_normalizing import reconstruction
 from tests.weights import perturb
 from tfp_flows import ops
@@ -39,9 +40,14 @@ def data(n=9):
     return tf.constant(np.random.default_rng(3).normal(size=[n, D]))
 
 
+def errors(penalty, bijector, x):
+    """Each Eₖ by name."""
+    return penalty(evaluation_of(bijector, x), seed=SEED, training=True).metrics
+
+
 def error_and_gradients(penalty, layer, x, bijector=None):
     with tf.GradientTape() as tape:
-        terms = penalty(layer if bijector is None else bijector, x, seed=SEED)
+        terms = errors(penalty, layer if bijector is None else bijector, x)
         value = terms[f"reconstruction_{layer.name}"]
     in_kernel, in_transposed = tape.gradient(
         value, [layer.kernel, layer.inverse_transposed]
@@ -75,9 +81,8 @@ def test_the_inverse_alone_is_trained(points, symmetric):
     layer, x = dense(), data()
     options = {"points": points, "symmetric": symmetric}
     with tf.GradientTape() as tape:
-        (value,) = Reconstruction(trains="inverse", **options)(
-            layer, x, seed=SEED
-        ).values()
+        penalty = Reconstruction(trains="inverse", **options)
+        (value,) = errors(penalty, layer, x).values()
     in_kernel, in_transposed = tape.gradient(
         value, [layer.kernel, layer.inverse_transposed]
     )
@@ -112,7 +117,7 @@ def test_each_term_sees_only_its_own_layer():
     for layer, other in ((first, second), (second, first)):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            terms = penalty(chain, x, seed=SEED)
+            terms = errors(penalty, chain, x)
             value = terms[f"reconstruction_{layer.name}"]
         foreign = [other.kernel, other.inverse_transposed, other.bias, layer.bias, x]
         assert tape.gradient(value, foreign) == [None] * 5
@@ -127,14 +132,13 @@ def test_each_term_sees_only_its_own_layer():
 
 def test_probes_differ_from_layer_to_layer_and_ignore_the_data():
     chain, first, second = flow()
-    terms = Reconstruction(points="probes", num_probes=3)(chain, data(), seed=SEED)
+    penalty = Reconstruction(points="probes", num_probes=3)
+    terms = errors(penalty, chain, data())
     for index, layer in enumerate((first, second)):
         w, r = layer.kernel.numpy(), layer.inverse_kernel.numpy()
         expected, _, _ = reconstruction(w, r, probes(3, index))
         np.testing.assert_allclose(terms[f"reconstruction_{layer.name}"], expected)
-    again = Reconstruction(points="probes", num_probes=3)(
-        chain, 100 * data(2), seed=SEED
-    )
+    again = errors(penalty, chain, 100 * data(2))
     assert {k: float(v) for k, v in terms.items()} == {
         k: float(v) for k, v in again.items()
     }
@@ -146,8 +150,8 @@ def test_probes_estimate_the_squared_distance_without_bias():
     distance = r @ w - np.eye(D)
     expected = np.sum(distance**2)
     n = 200_000
-    value = Reconstruction(points="probes", num_probes=n)(layer, data(), seed=SEED)
-    (found,) = value.values()
+    penalty = Reconstruction(points="probes", num_probes=n)
+    (found,) = errors(penalty, layer, data()).values()
     # Var ‖A ε‖² = 2 ‖AᵀA‖²: four standard errors.
     standard_error = np.sqrt(2 * np.sum((distance.T @ distance) ** 2) / n)
     assert abs(float(found) - expected) < 4 * standard_error
@@ -167,7 +171,7 @@ def test_convolutions(padding):
     layer = SelfNormalizingConv2D(shape, padding=padding, dtype="float64")
     perturb(layer, 0.1)
     x = tf.constant(np.random.default_rng(0).normal(size=[3, *shape]))
-    (found,) = Reconstruction(points="data")(layer, x, seed=SEED).values()
+    (found,) = errors(Reconstruction(points="data"), layer, x).values()
     w, r = (
         ops.conv2d_matrix(kernel.value(), shape, padding).numpy()
         for kernel in (layer.kernel, layer.inverse_kernel)
@@ -180,14 +184,14 @@ def test_pixels_count_as_points():
     layer = dense()
     images = tf.reshape(data(12), [2, 3, 2, D])
     penalty = Reconstruction(points="data")
-    (found,) = penalty(layer, images, seed=SEED).values()
-    (expected,) = penalty(layer, data(12), seed=SEED).values()
+    (found,) = errors(penalty, layer, images).values()
+    (expected,) = errors(penalty, layer, data(12)).values()
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("gradient", ["exact", "relative"])
 def test_layers_that_learn_no_inverse_have_no_term(gradient):
-    assert Reconstruction()(dense(gradient=gradient), data(), seed=SEED) == {}
+    assert errors(Reconstruction(), dense(gradient=gradient), data()) == {}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.boosted.boosting import Boosting
@@ -14,7 +13,7 @@ from tfp_flows.models.boosted.mixture import GrowingMixture
 from tfp_flows.models.boosted.rows import StageRows, TrainingRows, split_rows
 from tfp_flows.models.boosted.stage import BoostingStage, boosting_rule
 from tfp_flows.models.bridge import inputs as model_inputs
-from tfp_flows.objectives import NegativeLogLikelihood, ResidualWeights
+from tfp_flows.objectives import ResidualWeights
 
 __all__ = ["BoostedFlow"]
 
@@ -120,20 +119,8 @@ class BoostedFlow(GrowingMixture):
             name=name,
         )
         self.rule, self.patience, self.cache_rows = rule, patience, cache_rows
-        self.objective = NegativeLogLikelihood(dtype=self._adapter.dtype.name)
 
     # Training.
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> tf.Tensor:
-        """Mean negative log-likelihood of the mixture."""
-        return self.objective(y_pred, y_pred, sample_weight)
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         """Refuses: a step of all components at once would change frozen ones."""

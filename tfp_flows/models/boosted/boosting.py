@@ -192,7 +192,7 @@ class Boosting:
                 steps_per_execution=model.steps_per_execution,
             )
         try:
-            component.fit_target(
+            component.fit_packed(
                 **arguments,
                 epochs=self._epochs,
                 verbose=self._verbose,
@@ -213,12 +213,12 @@ class Boosting:
         model, known = self.model, self.rows.known
         component = model.component_models[index]
         if len(model.component_models) == 1:
-            component.objective = objective_of(None, None, component.dtype)
+            component.objective = objective_of(None, None)
             return self.rows.for_maximum_likelihood(), 1.0
         weights = self._weights_beside(index)
         log_mixture = known.log_mixture(weights, without=index)
         weighting = boosting_rule(rule)
-        component.objective = objective_of(weighting, share, component.dtype)
+        component.objective = objective_of(weighting, share)
         weigh, size = None, 1.0
         if weighting is not None:
             weigh = weighting.calibrated(log_mixture, known.weight)

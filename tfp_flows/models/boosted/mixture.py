@@ -141,7 +141,7 @@ class GrowingMixture(DensityModel, abc.ABC):
         log_dets = self._log_dets.numbers()
 
         def evaluate(inputs: Any) -> tf.Tensor:
-            x, context = self._unpacked(inputs)
+            x, context, _ = self._unpacked(inputs)
             return adapter.log_prob(x, context, None, log_dets)
 
         return evaluate

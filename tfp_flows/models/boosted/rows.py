@@ -143,13 +143,12 @@ class TrainingRows:
         )
 
     def for_maximum_likelihood(self) -> dict[str, Any]:
-        """Returns what `FlowModel.fit_target` takes: inputs and the user's weights."""
+        """Returns what `FlowModel.fit_packed` takes: inputs and the user's weights."""
         if self.stream is not None:
-            return {"inputs": self.stream, "target": None}
+            return {"inputs": self.stream}
         inputs, weight = self.known.inputs, self.known.weight
         return {
             "inputs": inputs,
-            "target": model_inputs.target_for(inputs, weight),
             "sample_weight": weight,
             "batch_size": self._batch_size,
         }
@@ -160,7 +159,7 @@ class TrainingRows:
         evaluate: Callable[[Any], tf.Tensor],
         weigh: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> dict[str, Any]:
-        """Returns what `FlowModel.fit_target` takes: inputs, log G and weights.
+        """Returns what `FlowModel.fit_packed` takes: inputs with log G, and weights.
 
         Args:
             log_mixture: [N], log G of the known rows.
@@ -168,17 +167,14 @@ class TrainingRows:
             weigh: log G → ω; None for weights of one.
         """
         if self.stream is not None:
-            return {
-                "inputs": self.stream.map(_targeted(evaluate, weigh)).prefetch(2),
-                "target": None,
-            }
+            known = self.stream.map(_with_known(evaluate, weigh))
+            return {"inputs": known.prefetch(2)}
         weight = self.known.weight
         if weigh is not None:
             own = weigh(tf.constant(log_mixture, "float64")).numpy()
             weight = own if weight is None else weight * own
         return {
-            "inputs": self.known.inputs,
-            "target": log_mixture,
+            "inputs": _beside(self.known.inputs, log_mixture),
             "sample_weight": None if weight is None else weight.astype("float32"),
             "batch_size": self._batch_size,
         }
@@ -264,21 +260,27 @@ def _shuffled(packed: Any, sample_weight: Any, batch_size: int) -> tf.data.Datas
     return data.shuffle(100_000).batch(batch_size)
 
 
-def _targeted(
+def _beside(inputs: Any, known: Any) -> tuple[Any, ...]:
+    """Inputs with a known column."""
+    return (*inputs, known) if isinstance(inputs, tuple) else (inputs, known)
+
+
+def _with_known(
     evaluate: Callable[[Any], tf.Tensor],
     weigh: Callable[[tf.Tensor], tf.Tensor] | None,
 ) -> Callable[..., Any]:
-    """From an element of a data set to (inputs, log G, weight)."""
+    """From an element of a data set to one whose inputs have log G, and its weight."""
 
-    def targeted(*element: Any) -> tuple[Any, ...]:
+    def with_known(*element: Any) -> tuple[Any, ...]:
         packed = element[0] if len(element) == 1 else element
         inputs, _, weight = keras.utils.unpack_x_y_sample_weight(packed)
         log_mixture = evaluate(inputs)
         if weigh is not None:
             own = weigh(log_mixture)
             weight = own if weight is None else own * tf.cast(weight, own.dtype)
+        inputs = _beside(inputs, log_mixture)
         if weight is None:
-            return inputs, log_mixture
-        return inputs, log_mixture, weight
+            return (inputs,)
+        return inputs, tf.zeros_like(log_mixture), weight
 
-    return targeted
+    return with_known

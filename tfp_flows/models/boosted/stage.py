@@ -83,8 +83,8 @@ def boosting_rule(rule: Any) -> ResidualWeights | None:
     return _NAMED[rule]
 
 
-def objective_of(rule: ResidualWeights | None, rate: float | None, dtype: str) -> Any:
-    """Returns the loss of (log G, log g); without a rate that of g alone."""
+def objective_of(rule: ResidualWeights | None, rate: float | None) -> Any:
+    """Returns the likelihood of the mixture; without a rate that of g alone."""
     if rule is None and rate is not None:
-        return MixtureLikelihood(rate, dtype=dtype)
-    return NegativeLogLikelihood(dtype=dtype)
+        return MixtureLikelihood(rate)
+    return NegativeLogLikelihood()

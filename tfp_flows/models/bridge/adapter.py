@@ -10,7 +10,10 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows import bijectors
 from tfp_flows.distributions import BoostedMixture, Dequantized
 
-__all__ = ["DistributionAdapter"]
+__all__ = ["DistributionAdapter", "LeafArguments"]
+
+LeafArguments = Mapping[int, Mapping[str, Any]]
+"""Identity of a layer → keyword arguments that it takes beside the context."""
 
 
 class DistributionAdapter:
@@ -72,7 +75,7 @@ class DistributionAdapter:
         x: Any,
         context: Any,
         seed: Any = None,
-        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+        arguments: LeafArguments | None = None,
     ) -> tf.Tensor:
         """Returns log p(x | context), [batch...].
 
@@ -80,32 +83,43 @@ class DistributionAdapter:
             x: [batch..., event...].
             context: [batch..., C], or None.
             seed: noise of a dequantized distribution.
-            log_abs_dets: id of a layer with a learned inverse → log|det W|.
+            arguments: what layers are told beside the context.
         """
-        arguments = self._distribution_arguments(context, log_abs_dets, seed)
-        return self.distribution.log_prob(self._event(x), **arguments)
+        x, context = self.event(x), self.cast(context)
+        return self.log_prob_of_event(x, context, seed, arguments)
+
+    def log_prob_of_event(
+        self,
+        x: tf.Tensor,
+        context: tf.Tensor | None,
+        seed: Any = None,
+        arguments: LeafArguments | None = None,
+    ) -> tf.Tensor:
+        """`log_prob` of what `event` and `cast` returned, these very tensors."""
+        nested = self._distribution_arguments(context, arguments, seed)
+        return self.distribution.log_prob(x, **nested)
 
     def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
         """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
         shape = [n]
         if context is not None:
             shape = tf.concat([[n], tf.shape(context)[:-1]], 0)
-        arguments = self._distribution_arguments(context)
+        arguments = self._distribution_arguments(self.cast(context))
         return self.distribution.sample(shape, seed=seed, **arguments)
 
     def forward(self, z: Any, context: Any) -> tf.Tensor:
         """Base → data; on the grid where data is gridded."""
-        arguments = self._bijector_arguments(context)
-        x = self._checked_bijector().forward(self._fresh(z), **arguments)
+        arguments = self.arguments_of_bijector(self.cast(context))
+        x = self.checked_bijector().forward(self.fresh(z), **arguments)
         return self.distribution.quantize(x) if self.is_gridded else x
 
     def inverse(self, x: Any, context: Any) -> tf.Tensor:
         """Data → base; gridded data gets the noise that its row hashes to."""
-        arguments = self._bijector_arguments(context)
-        x = self._event(x)
+        arguments = self.arguments_of_bijector(self.cast(context))
+        x = self.event(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
-        return self._checked_bijector().inverse(x, **arguments)
+        return self.checked_bijector().inverse(x, **arguments)
 
     @property
     def waits_for_data(self) -> bool:
@@ -125,8 +139,8 @@ class DistributionAdapter:
             part.initialize(x, context, anew=anew)
         if self.bijector is None:
             return
-        arguments = self._bijector_arguments(context)
-        x = self._fresh(x)
+        arguments = self.arguments_of_bijector(self.cast(context))
+        x = self.fresh(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
         data_to_base = tfb.Invert(self.bijector)
@@ -135,9 +149,9 @@ class DistributionAdapter:
         if set_base is not None and (anew or not bijectors.is_initialized(self._base)):
             set_base(z)
 
-    def _event(self, x: Any) -> tf.Tensor:
-        """Checks the axes of an event: TensorFlow would broadcast a wrong width."""
-        x = self._fresh(x)
+    def event(self, x: Any) -> tf.Tensor:
+        """A new tensor of x with checked axes: TensorFlow broadcasts a wrong width."""
+        x = self.fresh(x)
         received = x.shape[x.shape.rank - len(self.event_shape) :]
         if len(self.event_shape) > x.shape.rank or not received.is_compatible_with(
             self.event_shape
@@ -148,55 +162,65 @@ class DistributionAdapter:
             )
         return x
 
-    def _fresh(self, x: Any) -> tf.Tensor:
+    def fresh(self, x: Any) -> tf.Tensor:
+        """A new tensor of x, in the dtype of the distribution."""
         x = tf.convert_to_tensor(x)
         # TFP caches by tensor and would return what weights that have changed since
         # made of this one.
         return tf.identity(tf.cast(x, self.dtype))
 
+    def cast(self, context: Any) -> tf.Tensor | None:
+        """The context in the dtype of the distribution."""
+        return None if context is None else tf.cast(context, self.dtype)
+
     def data_to_base(
-        self, x: Any, context: Any, log_abs_dets: Mapping[int, tf.Tensor]
+        self, x: Any, context: Any, arguments: LeafArguments
     ) -> tuple[tfb.Bijector, tf.Tensor, dict[str, Any]]:
         """Returns the normalizing bijector, its input for data x, and its arguments."""
-        x = self._event(x)
+        x = self.event(x)
         if self.is_gridded:
             x = self.distribution.dequantize(x)
-        arguments = self._bijector_arguments(context, log_abs_dets)
-        return tfb.Invert(self._checked_bijector()), x, arguments
+        nested = self.arguments_of_bijector(self.cast(context), arguments)
+        return tfb.Invert(self.checked_bijector()), x, nested
 
     def _distribution_arguments(
         self,
-        context: Any,
-        log_abs_dets: Mapping[int, tf.Tensor] | None = None,
+        context: tf.Tensor | None,
+        arguments: LeafArguments | None = None,
         seed: Any = None,
     ) -> dict[str, Any]:
         self._check_context(context)
         if self.parts:
             each = [
-                part._distribution_arguments(context, log_abs_dets, seed)
+                part._distribution_arguments(context, arguments, seed)
                 for part in self.parts
             ]
             return {"component_kwargs": each} if any(each) else {}
-        nested = self._bijector_arguments(context, log_abs_dets)
-        arguments = {"bijector_kwargs": nested} if nested else {}
-        return {**arguments, "seed": seed} if seed is not None else arguments
+        nested = self.arguments_of_bijector(context, arguments)
+        own = {"bijector_kwargs": nested} if nested else {}
+        return {**own, "seed": seed} if seed is not None else own
 
-    def _bijector_arguments(
-        self, context: Any, log_abs_dets: Mapping[int, tf.Tensor] | None = None
+    def arguments_of_bijector(
+        self, context: tf.Tensor | None, arguments: LeafArguments | None = None
     ) -> dict[str, Any]:
+        """Returns the nested arguments that hand each layer its own."""
         self._check_context(context)
         if self.bijector is None:
             return {}
-        known = log_abs_dets or {}
-        if context is not None:
-            context = tf.cast(context, self.dtype)
+        return bijectors.nested_arguments(
+            self.bijector, lambda leaf: self.arguments_of(leaf, context, arguments)
+        )
 
-        def arguments_of(leaf: tfb.Bijector) -> dict[str, Any]:
-            if getattr(leaf, "context_size", None) is not None:
-                return {"context": context}
-            return {"log_abs_det": known[id(leaf)]} if id(leaf) in known else {}
-
-        return bijectors.nested_arguments(self.bijector, arguments_of)
+    @staticmethod
+    def arguments_of(
+        leaf: tfb.Bijector,
+        context: tf.Tensor | None,
+        arguments: LeafArguments | None = None,
+    ) -> dict[str, Any]:
+        """Returns the keyword arguments of one layer."""
+        is_conditional = getattr(leaf, "context_size", None) is not None
+        own = {"context": context} if is_conditional else {}
+        return {**own, **(arguments or {}).get(id(leaf), {})}
 
     def _check_context(self, context: Any) -> None:
         if (context is None) == (self.context_size is None):
@@ -208,7 +232,8 @@ class DistributionAdapter:
             received = f"shape {tuple(context.shape)}"
         raise ValueError(f"This model expects {wanted}, received {received}.")
 
-    def _checked_bijector(self) -> tfb.Bijector:
+    def checked_bijector(self) -> tfb.Bijector:
+        """The bijector; refuses a distribution without one."""
         if self.bijector is None:
             raise ValueError(
                 f"{self.distribution.name} is no transformed distribution: it has no "

@@ -23,7 +23,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["deserialize", "serialize"]
+__all__ = ["deserialize", "serialize", "serialize_part"]
 
 
 _TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
@@ -41,6 +41,22 @@ def serialize(value: Any) -> dict[str, Any]:
             where it stands.
     """
     return {"objects": (writer := _Writer()).objects, "root": writer.write(value, "")}
+
+
+def serialize_part(part: Any) -> dict[str, Any]:
+    """Returns an objective or a penalty as Keras' data.
+
+    Raises:
+        TypeError: Keras could not rebuild it from a file.
+    """
+    name = keras.saving.get_registered_name(type(part))
+    if keras.saving.get_registered_object(name) is not type(part):
+        raise TypeError(
+            f"Cannot save {type(part).__name__}: register it with "
+            "keras.saving.register_keras_serializable and give it get_config. "
+            "save_weights and export work without this."
+        )
+    return keras.saving.serialize_keras_object(part)
 
 
 def deserialize(data: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """log|det W| of layers with a learned inverse, known without a factorization a step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -48,43 +48,44 @@ class LogDeterminants:
         self.drift = 0.0
         self._states = [_State(layer) for layer in self.layers]
 
-    def advance(self, seed: tf.Tensor) -> dict[int, tf.Tensor]:
+    def advance(self, seed: tf.Tensor) -> dict[int, dict[str, tf.Tensor]]:
         """Carries the values to the present weights, O(D²); for a training step.
 
         Args:
             seed: stateless seed of shape [2] of the probes.
 
         Returns:
-            id of the layer → log|det W|.
+            id of the layer → {"log_abs_det": log|det W|}, as the layer takes it.
         """
         pairs = zip(self.layers, self._states, strict=True)
-        return {
-            id(layer): state.advance(layer, tf.random.fold_in(seed, index))
+        return self._arguments(
+            state.advance(layer, tf.random.fold_in(seed, index))
             for index, (layer, state) in enumerate(pairs)
-        }
+        )
 
-    def at_rest(self) -> dict[int, tf.Tensor]:
+    def at_rest(self) -> dict[int, dict[str, tf.Tensor]]:
         """Returns exact values: the kept ones, or computed where weights changed."""
-        return {
-            id(layer): state.exact_value(layer)
-            for layer, state in zip(self.layers, self._states, strict=True)
-        }
+        pairs = zip(self.layers, self._states, strict=True)
+        return self._arguments(state.exact_value(layer) for layer, state in pairs)
 
-    def present(self) -> dict[int, tf.Tensor]:
+    def present(self) -> dict[int, dict[str, tf.Tensor]]:
         """Returns the values as they are kept, exact or advanced."""
-        return {
-            id(layer): tf.identity(state.value)
-            for layer, state in zip(self.layers, self._states, strict=True)
-        }
+        return self._arguments(tf.identity(state.value) for state in self._states)
 
-    def numbers(self) -> dict[int, tf.Tensor]:
+    def numbers(self) -> dict[int, dict[str, tf.Tensor]]:
         """Returns the values as constants, for a graph that is kept by itself."""
         with tf.init_scope():
-            values = {key: float(value) for key, value in self.present().items()}
-        return {
-            id(layer): tf.constant(values[id(layer)], layer.kernel.dtype)
-            for layer in self.layers
-        }
+            values = [float(tf.identity(state.value)) for state in self._states]
+        return self._arguments(
+            tf.constant(value, layer.kernel.dtype)
+            for layer, value in zip(self.layers, values, strict=True)
+        )
+
+    def _arguments(
+        self, values: Iterable[tf.Tensor]
+    ) -> dict[int, dict[str, tf.Tensor]]:
+        pairs = zip(self.layers, values, strict=True)
+        return {id(layer): {"log_abs_det": value} for layer, value in pairs}
 
     def refresh(self) -> None:
         """Makes all values exact; costs a factorization where weights changed.

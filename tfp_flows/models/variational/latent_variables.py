@@ -14,7 +14,11 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.likelihoods import likelihood_named
 from tfp_flows.models.variational.posteriors import component_distribution, mixture_of
-from tfp_flows.objectives import BoundTerms, boosted_stage, negative_elbo
+from tfp_flows.models.variational.stage_evaluation import (
+    StageEvaluation,
+    stage_evaluation,
+)
+from tfp_flows.objectives import BoundTerms, negative_elbo
 
 __all__ = ["LatentVariables"]
 
@@ -124,25 +128,18 @@ class LatentVariables:
         prior = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
         return tf.reduce_sum(values, axes), prior.log_prob(z)
 
-    def stage_terms(
-        self, x: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, **schedule: Any
-    ) -> BoundTerms:
-        """What the last component in use minimizes in its stage, [N]."""
-        encoded, earlier = self.encoded(x, training=True), None
-        count = weights.shape[0]
-        if count > 1:
-            # Fixed, encoder included: the gradient enters by z alone.
-            fixed = [tf.stop_gradient(part) for part in encoded]
-            shares = weights[:-1] / tf.reduce_sum(weights[:-1])
-            earlier = mixture_of(self.components(fixed, count - 1), shares)
-        return boosted_stage(
+    def evaluation(
+        self, x: tf.Tensor, weights: tf.Tensor, *, training: bool, **schedule: Any
+    ) -> StageEvaluation:
+        """The components in use at a batch, for `objectives.BoostedBound`."""
+        encoded, count = self.encoded(x, training=training), weights.shape[0]
+        # Fixed, encoder included: the gradient enters by z alone.
+        fixed = [tf.stop_gradient(part) for part in encoded]
+        return stage_evaluation(
             self.components(encoded, count),
-            earlier,
-            functools.partial(self.score, x, training=True),
-            weights=weights,
-            entropy_weight=getattr(self.posterior, "entropy_weight", 1.0),
-            log_floor=getattr(self.posterior, "log_floor", -10.0),
-            seed=seed,
+            self.components(fixed, count - 1),
+            functools.partial(self.score, x, training=training),
+            weights,
             **schedule,
         )
 

@@ -9,17 +9,18 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge.inputs import is_array, target_for
+from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.importance import importance_log_prob
 from tfp_flows.models.variational.latent_variables import LatentVariables
 from tfp_flows.models.variational.posteriors import GaussianPosterior
+from tfp_flows.models.variational.stage_evaluation import bound_of
 from tfp_flows.models.variational.staged_model import (
     BijectorWeights,
     StagedModel,
     rows_of,
 )
-from tfp_flows.objectives import NegativeLogLikelihood
 
 __all__ = ["VariationalAutoencoder"]
 
@@ -80,6 +81,7 @@ class VariationalAutoencoder(StagedModel):
         super().__init__(name=name, dtype=latent.dtype.name)
         self._latent = latent
         self.encoder, self.decoder = encoder, decoder
+        self.objective = bound_of(posterior)
         self.reconstruction_metric = keras.metrics.Mean(name="reconstruction")
         self.kl_metric = keras.metrics.Mean(name="kl")
         count = len(posterior.bijectors)
@@ -119,11 +121,16 @@ class VariationalAutoencoder(StagedModel):
 
     def call(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns loss, reconstruction and kl of each row, [N], from one draw of z."""
-        weights, seed = self._present_weights(), self.seeds.next()
-        if not training:
-            return self._latent.bound_terms(inputs, weights, seed)._asdict()
-        schedule = {"beta": self.beta.value, "sample_all": self.sample_all.value}
-        return self._latent.stage_terms(inputs, weights, seed, **schedule)._asdict()
+        evaluation = self._latent.evaluation(
+            inputs,
+            self._present_weights(),
+            training=training,
+            beta=self.beta.value,
+            sample_all=self.sample_all.value,
+        )
+        seed = self.seeds.next()
+        terms = self.objective(evaluation, seed=seed, training=training)
+        return {"loss": terms.loss, **terms.metrics}
 
     def compute_loss(
         self,
@@ -134,8 +141,7 @@ class VariationalAutoencoder(StagedModel):
         training: bool = True,
     ) -> tf.Tensor:
         """Mean loss of the rows, plus what layers add by `add_loss`."""
-        mean = NegativeLogLikelihood(dtype=self.compute_dtype)
-        loss = mean(y_pred["loss"], -y_pred["loss"], sample_weight)
+        loss = row_mean(y_pred["loss"], sample_weight)
         self.reconstruction_metric.update_state(y_pred["reconstruction"], sample_weight)
         self.kl_metric.update_state(y_pred["kl"], sample_weight)
         for penalty in self.losses:

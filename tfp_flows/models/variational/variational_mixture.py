@@ -9,10 +9,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.posteriors import BoostedPosterior, mixture_of
+from tfp_flows.models.variational.stage_evaluation import (
+    bound_of,
+    stage_evaluation,
+)
 from tfp_flows.models.variational.staged_model import BijectorWeights, StagedModel
-from tfp_flows.objectives import boosted_stage
 
 __all__ = ["VariationalMixture"]
 
@@ -73,6 +77,7 @@ class VariationalMixture(StagedModel):
         if not base_scale > 0:
             raise ValueError(f"base_scale must be positive, received {base_scale}.")
         self._energy, self._options = energy, components
+        self.objective = bound_of(components)
         self._event_size, self._base_scale = event_size, base_scale
         count = len(components.bijectors)
         weights = [
@@ -105,26 +110,17 @@ class VariationalMixture(StagedModel):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Returns the stage's objective, or log G + U, at as many draws as rows."""
-        seed, count = self.seeds.next(), tf.shape(inputs)[0]
-        weights = self._present_weights()
-        if not training:
-            return self._excess(count, seed)
-        earlier = None
-        if self._stage > 1:
-            shares = weights[:-1] / tf.reduce_sum(weights[:-1])
-            earlier = mixture_of(self._flows(self._stage - 1), shares)
-        return boosted_stage(
-            self._flows(self._stage, count),
-            earlier,
+        evaluation = stage_evaluation(
+            self._flows(self._stage, tf.shape(inputs)[0]),
+            self._flows(self._stage - 1),
             self._score,
-            weights=weights,
+            self._present_weights(),
             beta=self.beta.value,
             # No decoder is there to forget the earlier components.
             sample_all=0.0,
-            entropy_weight=self._options.entropy_weight,
-            log_floor=self._options.log_floor,
-            seed=seed,
-        ).loss
+        )
+        seed = self.seeds.next()
+        return self.objective(evaluation, seed=seed, training=training).loss
 
     def _score(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         energy = self._energy(z)
@@ -144,7 +140,7 @@ class VariationalMixture(StagedModel):
         training: bool = True,
     ) -> tf.Tensor:
         """Mean over the draws."""
-        return tf.reduce_mean(y_pred)
+        return row_mean(y_pred, sample_weight)
 
     def fit(
         self,

@@ -1,15 +1,17 @@
 """One training batch of one stage of boosting against a density p(x, z)."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.objectives.bounds.elbo import boosted_negative_elbo, negative_elbo
+from tfp_flows.objectives.objective import FromFields, Terms
 
-__all__ = ["BoundTerms", "boosted_stage"]
+__all__ = ["BoostedBound", "BoundTerms", "boosted_stage"]
 
 
 class BoundTerms(NamedTuple):
@@ -24,6 +26,53 @@ class BoundTerms(NamedTuple):
     loss: tf.Tensor
     reconstruction: tf.Tensor
     kl: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class BoostedBound(FromFields):
+    """The negative bound of log p(x): in training that of a stage, else of the whole.
+
+    In training it is `boosted_stage` of the last component beside the earlier ones;
+    outside −log p(x|z) + log q(z|x) − log p(z) at a draw z of the mixture q, with its
+    exact density.
+
+    Args:
+        entropy_weight: λ of `boosted_negative_elbo`.
+        log_floor: floor of log G there, nats.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"components", "score", "seed"})
+
+    entropy_weight: float = 1.0
+    log_floor: float = -10.0
+
+    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
+        """Returns the bound of each row, and its parts `reconstruction` and `kl`.
+
+        Args:
+            evaluation: has `components`, of which the last one is new, `earlier`, their
+                `mixture`, their `weights`, `score`, and the schedule's `beta` and
+                `sample_all`: see `boosted_stage`.
+            seed: stateless seed of shape [2].
+            training: as above.
+        """
+        if not training:
+            z, log_q = _draw(evaluation.mixture, seed)
+            terms = _bound(evaluation.score, z, log_q)
+        else:
+            terms = boosted_stage(
+                evaluation.components,
+                evaluation.earlier,
+                evaluation.score,
+                weights=evaluation.weights,
+                beta=evaluation.beta,
+                sample_all=evaluation.sample_all,
+                entropy_weight=self.entropy_weight,
+                log_floor=self.log_floor,
+                seed=seed,
+            )
+        parts = {"reconstruction": terms.reconstruction, "kl": terms.kl}
+        return Terms(terms.loss, parts)
 
 
 def boosted_stage(
@@ -58,18 +107,15 @@ def boosted_stage(
     """
     seeds = tf.unstack(tfp.random.split_seed(seed, 3))
 
-    def plain(z: tf.Tensor, log_q: tf.Tensor) -> BoundTerms:
-        log_likelihood, log_prior = score(z)
-        loss = negative_elbo(log_likelihood, log_prior, log_q, beta)
-        return BoundTerms(loss, -log_likelihood, log_q - log_prior)
-
     def from_any() -> BoundTerms:
         chosen = tfd.Categorical(probs=weights, dtype=tf.int32).sample(seed=seeds[1])
         draws = [lambda g=g: _draw(g, seeds[2]) for g in components]
-        return plain(*tf.switch_case(chosen, draws))
+        z, log_q = tf.switch_case(chosen, draws)
+        return _bound(score, z, log_q, beta)
 
     if earlier is None:
-        return plain(*_draw(components[-1], seeds[2]))
+        z, log_q = _draw(components[-1], seeds[2])
+        return _bound(score, z, log_q, beta)
     log_earlier = earlier.log_prob
 
     def from_new() -> BoundTerms:
@@ -88,6 +134,17 @@ def boosted_stage(
 
     uniform = tf.random.stateless_uniform([], seeds[0])
     return tf.cond(uniform < tf.cast(sample_all, uniform.dtype), from_any, from_new)
+
+
+def _bound(
+    score: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    z: tf.Tensor,
+    log_q: tf.Tensor,
+    beta: Any = 1.0,
+) -> BoundTerms:
+    log_likelihood, log_prior = score(z)
+    loss = negative_elbo(log_likelihood, log_prior, log_q, beta)
+    return BoundTerms(loss, -log_likelihood, log_q - log_prior)
 
 
 def _draw(component: tfd.Distribution, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

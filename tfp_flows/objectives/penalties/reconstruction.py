@@ -1,20 +1,20 @@
 """The penalty that makes the learned inverses follow their layers."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors import LearnedInverse, layer_inputs, learned_inverses
+from tfp_flows.bijectors import LearnedInverse
+from tfp_flows.objectives.objective import FromFields, Terms
 
 __all__ = ["Reconstruction"]
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
 @dataclasses.dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(FromFields):
     """Eₖ = mean ‖h − Rₖ Wₖ h‖² for each layer k with a learned inverse.
 
     The loss grows by λ Σₖ Eₖ, in the gradient: each Eₖ sees only its own layer,
@@ -59,6 +59,8 @@ class Reconstruction:
     tolerance, so that λ can only grow.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"layer_inputs", "seed"})
+
     weight: float = 1.0
     points: str = "both"
     num_rows: int | None = 64
@@ -86,37 +88,25 @@ class Reconstruction:
                     f"{getattr(self, name)!r}."
                 )
 
-    def __call__(
-        self, bijector: tfb.Bijector, x: tf.Tensor, *, seed: Any, **arguments: Any
-    ) -> dict[str, tf.Tensor]:
-        """Returns Eₖ by name, unweighted scalars.
+    def __call__(self, evaluation: Any, *, seed: tf.Tensor, training: bool) -> Terms:
+        """Returns Σₖ Eₖ, unweighted, and each Eₖ by name.
 
         Args:
-            bijector: data → base.
-            x: [N, event...], what the bijector is trained on.
+            evaluation: an `objectives.Evaluation`.
             seed: stateless seed of shape [2] of the probes.
-            **arguments: nested arguments of the bijector.
+            training: not used.
         """
-        layers = [k for k in learned_inverses(bijector) if k.learns_inverse]
         inputs = {}
         if self.points != "probes":
-            rows, nested = self._first_rows((x, arguments))
-            walk = layer_inputs(bijector, rows, **nested)
+            walk = evaluation.layer_inputs(self.num_rows)
             inputs = {id(layer): value for layer, value in walk}
-        terms = {}
+        errors = {}
+        layers = [k for k in evaluation.learned_inverses if k.learns_inverse]
         for index, layer in enumerate(layers):
             seed_of_layer = tf.random.fold_in(seed, index)
             points = self._points(layer, inputs.get(id(layer)), seed_of_layer)
-            terms[f"reconstruction_{layer.name}"] = self._error(layer, points)
-        return terms
-
-    def _first_rows(self, values: Any) -> Any:
-        """The rows that are reconstructed, of the data and of a context with it."""
-
-        def first(value: tf.Tensor) -> tf.Tensor:
-            return value if value.shape.rank == 0 else value[: self.num_rows]
-
-        return tf.nest.map_structure(first, values)
+            errors[f"reconstruction_{layer.name}"] = self._error(layer, points)
+        return Terms(tf.add_n(list(errors.values())) if errors else 0.0, errors)
 
     def _points(
         self, layer: LearnedInverse, rows: tf.Tensor | None, seed: tf.Tensor
@@ -142,12 +132,3 @@ class Reconstruction:
             return error
         back_and_there = layer.multiply(layer.multiply_inverse(points), kernel)
         return 0.5 * (error + tf.reduce_sum(tf.square(points - back_and_there)))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments by name."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Reconstruction":
-        """Rebuilds the penalty."""
-        return cls(**config)

@@ -1,0 +1,138 @@
+"""Objectives and penalties, each with a model that trains by it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_flows import bijectors
+from tfp_flows.architectures import assembly, coupling_flow
+from tfp_flows.models import BoostedPosterior, FlowModel, VariationalAutoencoder
+from tfp_flows.networks import dense_decoder, dense_encoder
+from tfp_flows.objectives import (
+    BoostedBound,
+    FromFields,
+    MixtureLikelihood,
+    NegativeLogLikelihood,
+    Reconstruction,
+    Terms,
+)
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+ROWS = 32
+
+
+@keras.saving.register_keras_serializable(package="tests")
+@dataclasses.dataclass(frozen=True)
+class EnergyScore(FromFields):
+    """E‖Y − x‖ − ½ E‖Y − Y′‖ over draws of the model: trains without a density."""
+
+    needs: ClassVar = frozenset({"samples", "seed"})
+
+    num_samples: int = 8
+
+    def __call__(self, evaluation, *, seed, training):
+        y = evaluation.samples(self.num_samples, seed)
+        to_data = tf.norm(y[:, None] - evaluation.x, axis=-1)
+        apart = tf.norm(
+            y[: self.num_samples // 2] - y[self.num_samples // 2 :], axis=-1
+        )
+        spread = tf.reduce_mean(apart)
+        return Terms(tf.reduce_mean(to_data, axis=0) - 0.5 * spread, {"spread": spread})
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An objective, and how a model trains by it.
+
+    Attributes:
+        name: of the class, exported by `objectives` unless it is a user's.
+        objective: makes it.
+        model: (objective, dtype) → a model.
+        has_known: whether rows come with a known column.
+        trains: which variables it has to reach, from their names.
+    """
+
+    name: str
+    objective: Callable[[], Any]
+    model: Callable[[Any, str], keras.Model]
+    has_known: bool = False
+    trains: Callable[[keras.Variable], bool] = lambda variable: True
+    data: Callable[[np.random.Generator], np.ndarray] = lambda rng: rng.normal(
+        size=[ROWS, 2]
+    )
+
+    def inputs(self, dtype):
+        rng = np.random.default_rng(0)
+        x = self.data(rng).astype(dtype)
+        return (x, rng.normal(size=ROWS).astype(dtype)) if self.has_known else x
+
+
+def flow(objective, dtype):
+    distribution = coupling_flow(
+        2,
+        num_layers=2,
+        hidden_sizes=(8,),
+        transform="affine",
+        base=assembly.standard_normal(2, dtype),
+        seed=1,
+        dtype=dtype,
+    )
+    return FlowModel(distribution, objective=objective)
+
+
+def stock(objective, dtype):
+    """Nothing of ours in it."""
+    loc = tf.Variable([3.0, -2.0], dtype=dtype, name="loc")
+    factor = tfp.util.TransformedVariable(
+        tf.eye(2, dtype=dtype), tfb.FillTriangular(), name="factor"
+    )
+    return FlowModel(tfd.MultivariateNormalTriL(loc, factor), objective=objective)
+
+
+def self_normalizing(penalty, dtype):
+    layer = bijectors.SelfNormalizingDense(2, dtype=dtype)
+    base = assembly.standard_normal(2, dtype)
+    flow = tfd.TransformedDistribution(base, tfb.Invert(layer))
+    return FlowModel(flow, penalties=[penalty])
+
+
+def autoencoder(objective, dtype):
+    small = {"hidden_sizes": (8,), "seed": 1, "dtype": dtype}
+
+    def component(index):
+        return bijectors.Coupling(
+            2, flip=index % 2 == 1, hidden_sizes=(8,), seed=index, dtype=dtype
+        )
+
+    model = VariationalAutoencoder(
+        dense_encoder((3,), 2, **small),
+        dense_decoder(2, (3,), **small),
+        posterior=BoostedPosterior(component, 1),
+    )
+    assert model.objective == objective
+    return model
+
+
+CASES = [
+    Case("NegativeLogLikelihood", NegativeLogLikelihood, flow),
+    Case("MixtureLikelihood", lambda: MixtureLikelihood(0.3), flow, has_known=True),
+    Case(
+        "Reconstruction",
+        lambda: Reconstruction(trains="both"),
+        self_normalizing,
+        trains=lambda variable: "bias" not in variable.path,
+    ),
+    Case(
+        "BoostedBound",
+        BoostedBound,
+        autoencoder,
+        data=lambda rng: rng.integers(0, 2, size=[ROWS, 3]),
+    ),
+    Case("EnergyScore", EnergyScore, stock),
+]

@@ -1,0 +1,173 @@
+"""A distribution at one batch, each quantity computed once."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
+
+from tfp_flows import bijectors
+from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
+from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
+
+__all__ = ["BatchEvaluation", "check_needs"]
+
+
+class BatchEvaluation:
+    """What `objectives.Evaluation` promises, of a TFP distribution.
+
+    The log-density and `layer_inputs` carry the same tensor through the same layers
+    with the same arguments, so that in a graph TFP's cache makes one walk of the two.
+
+    Args:
+        adapter: the distribution.
+        x: [N, event...].
+        context: [N, C], or None.
+        known: [N], or None.
+        seed: noise of a dequantized distribution.
+        arguments: what layers are told beside the context.
+        log_prob: [N], where it has been computed.
+    """
+
+    def __init__(
+        self,
+        adapter: DistributionAdapter,
+        x: Any,
+        context: Any = None,
+        known: Any = None,
+        *,
+        seed: Any = None,
+        arguments: LeafArguments | None = None,
+        log_prob: tf.Tensor | None = None,
+    ) -> None:
+        self._adapter, self._seed, self._arguments = adapter, seed, arguments or {}
+        self.x, self.context = adapter.event(x), adapter.cast(context)
+        self._known, self._samples = known, {}  # type: ignore[var-annotated]
+        self.learned_inverses = adapter.learned_inverses
+        if log_prob is not None:
+            self.log_prob = log_prob
+
+    @property
+    def known(self) -> tf.Tensor:
+        """[N], the column that came with the rows."""
+        if self._known is None:
+            raise ValueError(
+                "This objective needs a known number for each row beside x: train on "
+                "(x, known), or on (x, context, known)."
+            )
+        return tf.cast(self._known, self._adapter.dtype)
+
+    @functools.cached_property
+    def log_prob(self) -> tf.Tensor:
+        """[N], log p(x | context), nats."""
+        return self._adapter.log_prob_of_event(
+            self.x, self.context, self._seed, self._arguments
+        )
+
+    def samples(self, n: int, seed: tf.Tensor) -> tf.Tensor:
+        """[n, event...], or [n, N, event...] with a context; once for each n."""
+        if n not in self._samples:
+            self._samples[n] = self._adapter.sample(n, self.context, seed)
+        return self._samples[n]
+
+    def layer_inputs(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
+        """Each layer, nearest the data first, with what arrives at it."""
+        adapter, first = self._adapter, functools.partial(_first, limit=num_rows)
+        data_to_base = tfb.Invert(adapter.checked_bijector())
+        if adapter.is_gridded or _has_levels(adapter.bijector):
+            # No walk to share: the density adds noise, or splits levels anew.
+            x = (
+                adapter.distribution.dequantize(self.x)
+                if adapter.is_gridded
+                else self.x
+            )
+            x, nested = tf.nest.map_structure(first, (x, self._nested))
+            return bijectors.layer_inputs(data_to_base, x, **nested)
+        arriving = bijectors.layer_inputs(data_to_base, self.x, **self._nested)
+        return [(layer, first(value)) for layer, value in arriving]
+
+    @functools.cached_property
+    def _nested(self) -> dict[str, Any]:
+        return self._adapter.arguments_of_bijector(self.context, self._arguments)
+
+    @functools.cached_property
+    def path(self) -> list[Any]:
+        """What each continuous layer's `path` returns for what arrives at it."""
+        found: list[Any] = []
+
+        def visit(
+            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
+        ) -> tf.Tensor:
+            if hasattr(leaf, "path"):
+                found.append(leaf.path(x, **own))
+            return (leaf.inverse if inverse else leaf.forward)(x, **own)
+
+        data_to_base = tfb.Invert(self._adapter.checked_bijector())
+        walk(data_to_base, self.x, visit, self._nested)
+        return found
+
+    @functools.cached_property
+    def velocity(self) -> Callable[..., tf.Tensor]:
+        """The `velocity` of the one layer that has one, in this context."""
+        (layer,) = _leaves_with(self._adapter, "velocity")
+        return functools.partial(
+            layer.velocity, **self._adapter.arguments_of(layer, self.context)
+        )
+
+
+def check_needs(part: Any, adapter: DistributionAdapter, has_density: bool) -> None:
+    """Refuses an objective or penalty that a distribution has not the means for.
+
+    Raises:
+        TypeError: it is no `objectives.Objective`.
+        ValueError: the distribution lacks what it needs.
+    """
+    needs = getattr(part, "needs", None)
+    if needs is None or not callable(part):
+        raise TypeError(
+            "An objective or penalty must be a callable with an attribute `needs`, "
+            f"see objectives.Objective; received {type(part).__name__}."
+        )
+    reason = _lacking(needs, adapter, has_density)
+    if reason is not None:
+        raise ValueError(
+            f"{adapter.distribution.name} cannot be trained by {type(part).__name__}, "
+            f"which needs {', '.join(sorted(needs))}: {reason}."
+        )
+
+
+def _lacking(
+    needs: frozenset[str], adapter: DistributionAdapter, has_density: bool
+) -> str | None:
+    if "log_prob" in needs and not has_density:
+        return "it has no log-density"
+    kind = adapter.distribution.reparameterization_type
+    if "samples" in needs and kind != tfd.FULLY_REPARAMETERIZED:
+        return "its samples have no gradient, for it is not reparameterized"
+    if "layer_inputs" in needs and adapter.bijector is None:
+        return "it is no transformed distribution and has no layers"
+    for name in ("path", "velocity"):
+        if name in needs and not _leaves_with(adapter, name):
+            return f"none of its layers is continuous, with a {name}"
+    return None
+
+
+def _leaves_with(adapter: DistributionAdapter, name: str) -> list[tfb.Bijector]:
+    if adapter.bijector is None:
+        return []
+    return [leaf for leaf in leaves(adapter.bijector) if hasattr(leaf, name)]
+
+
+def _has_levels(bijector: tfb.Bijector) -> bool:
+    inner = inverted(bijector)
+    if inner is not None:
+        return _has_levels(inner)
+    return hasattr(bijector, "levels") or any(map(_has_levels, parts(bijector)))
+
+
+def _first(value: tf.Tensor, limit: int | None) -> tf.Tensor:
+    return value if value.shape.rank == 0 or limit is None else value[:limit]
