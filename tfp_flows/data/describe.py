@@ -26,7 +26,7 @@ class Description:
         num_rows: N.
         num_columns: D.
         context_columns: names of the columns conditioned on.
-        image_shape: `(H, W, C)` when rows are images.
+        image_shape: (H, W, C) when rows are images.
         levels: number of gray levels of an image.
         dropped: rows left out when the table was loaded.
         invalid: rows with NaN or infinities that are still in the table.

@@ -19,7 +19,7 @@ class Schema:
         columns: names of the modeled columns, in order.
         context_columns: names of the columns conditioned on, in order.
         source_columns: every name of the source, before columns were chosen.
-        image_shape: `(H, W, C)` when a row is a flattened image.
+        image_shape: (H, W, C) when a row is a flattened image.
         levels: number of gray levels `0, ..., levels - 1` of an image.
         integer_columns: names of the columns modeled as integers.
     """
@@ -56,7 +56,7 @@ class Table:
         context: [N, C] float64, or None when nothing is conditioned on.
         context_columns: the C names.
         source_columns: every name of the source, before columns were chosen.
-        image_shape: `(H, W, C)` when rows are images, `H * W * C = D`.
+        image_shape: (H, W, C) when rows are images, H·W·C = D.
         levels: number of gray levels `0, ..., levels - 1` of an image.
         partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes
             its own split.

@@ -24,7 +24,7 @@ class Source:
         context_columns: names of further columns, on offer to be conditioned on.
         conditions: whether these are conditioned on when nothing is chosen.
         has_names: whether the names are the source's own; those of an array are not.
-        image_shape: `(H, W, C)` when `columns` are pixels.
+        image_shape: (H, W, C) when `columns` are pixels.
         levels: number of gray levels `0, ..., levels - 1` of an image.
         partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes its
             own split.
@@ -94,10 +94,8 @@ def not_numeric(where: object, name: str, row: int, value: Any) -> DataError:
     """Returns the error for a column that holds another value than a number."""
     return DataError(
         f"{where}: column {name!r} is not numeric (row {row}: {str(value)[:40]!r}): "
-        "leave it out with ",
+        "mend the cell, or leave the column out with ",
         Argument("exclude", [name]),
-        ", or choose others with ",
-        Argument("columns"),
     )
 
 
