@@ -72,7 +72,7 @@ def check_finite(table: Table) -> None:
     if mask.all():
         return
     row = int(np.argmin(mask))
-    names = (*table.columns, *table.context_columns)
+    names = table.schema.names
     numbers = table.values[row]
     if table.context is not None:
         numbers = np.concatenate([numbers, table.context[row]])
@@ -172,7 +172,7 @@ def _check_range(table: Table) -> None:
         largest = np.concatenate([largest, np.abs(table.context).max(axis=0)])
     # A hundredth is left for what standardizing and squaring add.
     if largest.max() > 0.01 * np.finfo("float32").max:
-        name = (*table.columns, *table.context_columns)[int(np.argmax(largest))]
+        name = table.schema.names[int(np.argmax(largest))]
         raise DataError(
             f"{table.name}: column {name!r} reaches {largest.max():.3g}, beyond the "
             "range of float32: divide it by a constant"

@@ -1,9 +1,11 @@
 """Which of a source's columns are modeled, and which are conditioned on."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from tfp_flows.data.errors import Argument, DataError, listing
 from tfp_flows.data.sources.source import Source
+from tfp_flows.data.table import Schema
 
 __all__ = ["choose_columns"]
 
@@ -15,17 +17,17 @@ def choose_columns(
     columns: Sequence[str] | None,
     context: Sequence[str] | None,
     exclude: Sequence[str],
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names to model and those to condition on.
+) -> Schema:
+    """Returns the schema of rows that hold the chosen columns.
 
     Args:
         source: whose columns they are.
-        columns: names to model; None for all of `source.columns` that remain.
+        columns: names to model; None for all that remain.
         context: names to condition on; None for what the source conditions on.
         exclude: names to leave out.
     """
-    where = source.where
-    if source.image_shape is not None and (columns or exclude):
+    where, offered = source.where, source.schema
+    if offered.image_shape is not None and (columns or exclude):
         raise DataError(
             f"{where}: rows are images, whose pixels are modeled together: leave out ",
             _COLUMNS,
@@ -33,10 +35,10 @@ def choose_columns(
             _EXCLUDE,
         )
     if context is None:
-        context = source.context_columns if source.conditions else ()
-    _check_names(source, columns or (), _COLUMNS)
-    _check_names(source, context, _CONTEXT)
-    _check_names(source, exclude, _EXCLUDE)
+        context = offered.context_columns if source.conditions else ()
+    _check_names(where, offered.names, columns or (), _COLUMNS)
+    _check_names(where, offered.names, context, _CONTEXT)
+    _check_names(where, offered.names, exclude, _EXCLUDE)
     overlap = sorted(set(columns or ()) & set(context))
     if overlap:
         raise DataError(
@@ -47,26 +49,33 @@ def choose_columns(
             ": a column is either modeled or conditioned on, name it once",
         )
     left_out = {*context, *exclude}
-    chosen = tuple(c for c in (columns or source.columns) if c not in left_out)
+    chosen = tuple(c for c in (columns or offered.columns) if c not in left_out)
     if not chosen:
         raise DataError(
             f"{where}: no column is left to model: choose from "
-            f"{listing(source.names, 20)} with ",
+            f"{listing(offered.names, 20)} with ",
             _COLUMNS,
         )
-    return chosen, tuple(c for c in context if c not in set(exclude))
+    return dataclasses.replace(
+        offered,
+        columns=chosen,
+        context_columns=tuple(c for c in context if c not in set(exclude)),
+        source_columns=offered.names,
+    )
 
 
-def _check_names(source: Source, names: Sequence[str], argument: Argument) -> None:
+def _check_names(
+    where: str, known: Sequence[str], names: Sequence[str], argument: Argument
+) -> None:
     for name in names:
-        if name not in source.names:
+        if name not in known:
             raise DataError(
-                f"{source.where}: ",
+                f"{where}: ",
                 argument,
                 f" names the column {name!r}, which is not there: its columns are "
-                f"{listing(source.names, 20)}",
+                f"{listing(known, 20)}",
             )
         if list(names).count(name) > 1:
             raise DataError(
-                f"{source.where}: ", argument, f" names {name!r} twice: name it once"
+                f"{where}: ", argument, f" names {name!r} twice: name it once"
             )

@@ -66,7 +66,7 @@ def load_like(
 ) -> Table:
     """Loads rows that follow the schema of the data a model was fitted to."""
     batches = stream_rows(source, schema, _ROWS_AT_A_TIME)
-    table = _joined(pathlib.Path(source).stem, batches, schema)
+    table = _joined(source, batches, schema)
     return table.drop_invalid() if drop_invalid else table
 
 
@@ -77,28 +77,21 @@ def _read(
     exclude: Sequence[str],
     drop_invalid: bool,
 ) -> Table:
-    chosen, conditions = choose_columns(source, columns, context, exclude)
-    schema = Schema(
-        columns=chosen,
-        context_columns=conditions,
-        source_columns=source.names,
-        image_shape=source.image_shape,
-        levels=source.levels,
-    )
-    batches = source.batches(chosen, conditions, _ROWS_AT_A_TIME)
-    table = _joined(source.name, batches, schema, source.partition)
+    schema = choose_columns(source, columns, context, exclude)
+    batches = source.batches(schema, _ROWS_AT_A_TIME)
+    table = _joined(source.where, batches, schema, source.partition)
     return table.drop_invalid() if drop_invalid else table
 
 
 def _joined(
-    name: str,
+    source: str | pathlib.Path,
     batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
     schema: Schema,
     partition: np.ndarray | None = None,
 ) -> Table:
     values, context = zip(*batches, strict=True)
     return Table(
-        name=name,
+        name=pathlib.Path(source).stem,
         values=np.concatenate(values),
         columns=schema.columns,
         context=np.concatenate(context) if schema.context_columns else None,

@@ -33,18 +33,17 @@ def stream_rows(
     Raises:
         DataError: the rows do not follow the schema.
     """
-    opened, width = open_source(source), len(schema.columns)
-    names = _find_columns(opened, schema)
-    for values, context in opened.batches(names[:width], names[width:], batch_size):
+    opened = open_source(source)
+    for values, context in opened.batches(_found(opened, schema), batch_size):
         _check_grid(opened.where, values, schema)
         yield values, context
 
 
-def _find_columns(source: Source, schema: Schema) -> tuple[str, ...]:
-    """Returns the source's names of the schema's columns and context columns."""
-    names, known = (*schema.columns, *schema.context_columns), source.names
+def _found(source: Source, schema: Schema) -> Schema:
+    """Returns the schema with the source's own names of its columns."""
+    _check_image(source, schema)
+    names, known = schema.names, source.schema.names
     expected = f"{source.where}: expected {len(names)} columns ({listing(names)})"
-    _check_image(source, schema, names)
     if source.has_names:
         missing = [name for name in names if name not in known]
         if missing:
@@ -52,28 +51,28 @@ def _find_columns(source: Source, schema: Schema) -> tuple[str, ...]:
                 f"{expected}, but {listing(missing)} is not among its {len(known)} "
                 f"({listing(known)}): rename or add the column"
             )
-        return names
+        return schema
     if len(known) == len(schema.source_columns) and set(names) <= set(known):
-        return names
+        return schema
     if len(known) == len(names):
-        return known
+        width = len(schema.columns)
+        return Schema(known[:width], known[width:])
     raise DataError(
         f"{expected}, received {len(known)}: give the columns that the model was "
         "fitted to"
     )
 
 
-def _check_image(source: Source, schema: Schema, names: tuple[str, ...]) -> None:
-    reads_pixels = source.image_shape is not None and not (
-        set(names) <= set(source.context_columns)
-    )
-    if reads_pixels and source.image_shape != schema.image_shape:
+def _check_image(source: Source, schema: Schema) -> None:
+    shape = source.schema.image_shape
+    pixels = not set(schema.names) <= set(source.schema.context_columns)
+    if pixels and shape is not None and shape != schema.image_shape:
         expected = f"rows of {len(schema.columns)} numbers"
         if schema.image_shape is not None:
             expected = f"images of shape {schema.image_shape}"
         raise DataError(
-            f"{source.where}: expected {expected}, received images of shape "
-            f"{source.image_shape}: give data like those the model was fitted to"
+            f"{source.where}: expected {expected}, received images of shape {shape}: "
+            "give data like those the model was fitted to"
         )
 
 

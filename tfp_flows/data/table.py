@@ -31,6 +31,11 @@ class Schema:
     levels: int | None = None
     integer_columns: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are modeled, then those conditioned on."""
+        return (*self.columns, *self.context_columns)
+
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
         """Builds a schema from `dataclasses.asdict` after a trip through JSON."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfp_flows.data.errors import DataError
 from tfp_flows.data.sources.source import Source, refused, slices
+from tfp_flows.data.table import Schema
 
 __all__ = ["numpy_source"]
 
@@ -26,19 +27,14 @@ def numpy_source(path: pathlib.Path) -> Source:
     context = values[:, :0]
     if "context" in arrays:
         context = _as_rows(path, arrays["context"], len(values))
-    columns = _numbered("x" if image_shape is None else "pixel", values)
-    context_columns = _numbered("context", context)
-    known = (*columns, *context_columns)
-    return Source(
-        str(path),
-        columns,
-        functools.partial(slices, (values, context), known),
-        context_columns=context_columns,
-        conditions=True,
-        has_names=False,
+    schema = Schema(
+        _numbered("x" if image_shape is None else "pixel", values),
+        _numbered("context", context),
         image_shape=image_shape,
         levels=None if image_shape is None else _UINT8_LEVELS,
     )
+    read = functools.partial(slices, (values, context), schema.names)
+    return Source(str(path), schema, read, conditions=True, has_names=False)
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -50,13 +50,6 @@ def open_file(path: str | pathlib.Path) -> Source:
 def _open_set(name: str) -> Source:
     table = load_builtin(name)
     context = table.values[:, :0] if table.context is None else table.context
-    known = (*table.columns, *table.context_columns)
-    return Source(
-        name,
-        table.columns,
-        functools.partial(slices, (table.values, context), known),
-        context_columns=table.context_columns,
-        image_shape=table.image_shape,
-        levels=table.levels,
-        partition=table.partition,
-    )
+    blocks = table.values, context
+    read = functools.partial(slices, blocks, table.schema.names)
+    return Source(name, table.schema, read, partition=table.partition)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfp_flows.data.errors import missing_package
 from tfp_flows.data.sources.source import Source, not_numeric, refused
+from tfp_flows.data.table import Schema
 
 __all__ = ["parquet_source"]
 
@@ -25,11 +26,8 @@ def parquet_source(path: pathlib.Path) -> Source:
         raise missing_package("pyarrow", "cli", "reading .parquet files") from error
     with _whole(path):
         file = pyarrow.parquet.ParquetFile(path)
-    return Source(
-        str(path),
-        tuple(file.schema_arrow.names),
-        functools.partial(_read, path, file),
-    )
+    names = tuple(file.schema_arrow.names)
+    return Source(str(path), Schema(names), functools.partial(_read, path, file))
 
 
 def _whole(path: pathlib.Path) -> AbstractContextManager[None]:

@@ -1,14 +1,15 @@
 """What every source offers: named columns, and their rows a batch at a time."""
 
+import collections
 import contextlib
 import dataclasses
-import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.data.table import Schema
 
 __all__ = ["Source", "not_numeric", "refused", "slices"]
 
@@ -19,13 +20,10 @@ class Source:
 
     Attributes:
         where: path or name, for messages.
-        columns: names of the columns that are modeled when nothing is chosen.
+        schema: what one row holds; its context columns are on offer.
         read: (names, size) → batches of up to `size` rows, [n, len(names)] float64.
-        context_columns: names of further columns, on offer to be conditioned on.
-        conditions: whether these are conditioned on when nothing is chosen.
+        conditions: whether the context is conditioned on when nothing is chosen.
         has_names: whether the names are the source's own; those of an array are not.
-        image_shape: (H, W, C) when `columns` are pixels.
-        levels: number of gray levels `0, ..., levels - 1` of an image.
         partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes its
             own split.
 
@@ -34,46 +32,33 @@ class Source:
     """
 
     where: str
-    columns: tuple[str, ...]
+    schema: Schema
     read: Callable[[Sequence[str], int], Iterator[np.ndarray]]
-    context_columns: tuple[str, ...] = ()
     conditions: bool = False
     has_names: bool = True
-    image_shape: tuple[int, int, int] | None = None
-    levels: int | None = None
     partition: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if not self.names:
+        names = self.schema.names
+        if not names:
             raise DataError(f"{self.where}: the file has no columns: give another file")
-        for name in self.names:
-            if self.names.count(name) > 1:
-                raise DataError(
-                    f"{self.where}: two columns are named {name!r}: rename one in the "
-                    "file"
-                )
-
-    @property
-    def name(self) -> str:
-        """Short name, for headings."""
-        return pathlib.Path(self.where).stem
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every column's name."""
-        return (*self.columns, *self.context_columns)
+        name, count = collections.Counter(names).most_common(1)[0]
+        if count > 1:
+            raise DataError(
+                f"{self.where}: two columns are named {name!r}: rename one in the file"
+            )
 
     def batches(
-        self, columns: Sequence[str], context: Sequence[str], size: int
+        self, schema: Schema, size: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yields float64 values [n, D] and context [n, C] of named columns, n ≤ size.
+        """Yields values [n, D] and context [n, C] of a schema's columns, n ≤ size.
 
-        Without names of context columns there is None in its place.
+        Both are float64; without context columns there is None.
         """
-        width, empty = len(columns), True
-        for rows in self.read((*columns, *context), size):
+        width, empty = len(schema.columns), True
+        for rows in self.read(schema.names, size):
             empty = False
-            yield rows[:, :width], rows[:, width:] if context else None
+            yield rows[:, :width], rows[:, width:] if schema.context_columns else None
         if empty:
             raise DataError(
                 f"{self.where}: the file has columns but no rows: give another file"
@@ -84,7 +69,8 @@ def slices(
     blocks: Sequence[np.ndarray], known: Sequence[str], names: Sequence[str], size: int
 ) -> Iterator[np.ndarray]:
     """Yields the named columns of arrays [N, ...] that lie side by side."""
-    indices = [known.index(name) for name in names]
+    place = {name: index for index, name in enumerate(known)}
+    indices = [place[name] for name in names]
     for start in range(0, len(blocks[0]), size):
         rows = np.hstack([block[start : start + size] for block in blocks])
         yield rows[:, indices].astype("float64")
