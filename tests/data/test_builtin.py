@@ -51,7 +51,7 @@ def test_context_is_offered_but_not_used_by_default():
     digits = data.load("digits", context=["digit"])
     assert set(digits.context[:, 0]) == set(range(10))
     assert digits.values.shape == (1797, 64)
-    with pytest.raises(data.DataError, match="images.*leave out --columns"):
+    with pytest.raises(data.DataError, match="images.*leave out columns="):
         data.load("digits", columns=["pixel3"])
 
 

@@ -32,11 +32,11 @@ def test_partition_of_the_set_wins():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"validation": 0.0}, "--validation: expected a fraction"),
-        ({"test": 1.5}, "--test: expected a fraction"),
+        ({"validation": 0.0}, "^validation=0.0: expected a fraction"),
+        ({"test": 1.5}, "^test=1.5: expected a fraction"),
         ({"validation": 0.5, "test": 0.5}, "leave no rows to train on"),
         ({"num_rows": 4}, "validation part of 4 rows is empty"),
-        ({"how": "middle"}, "expected random or tail"),
+        ({"how": "middle"}, "^how='middle': expected random or tail"),
     ],
 )
 def test_impossible_splits_are_refused(arguments, message):

@@ -110,6 +110,35 @@ def test_dequantized_columns_must_hold_integers(tmp_path, rows):
     next(data.stream_rows(tmp_path / "t.csv", schema, 8))
 
 
+def test_built_in_images_must_have_the_fitted_shape():
+    # The names would do: the first pixels of any image are called alike.
+    digits = data.load("digits").schema
+    small = dataclasses.replace(
+        digits, columns=digits.columns[:16], image_shape=(4, 4, 1)
+    )
+    with pytest.raises(data.DataError, match=r"received images of shape \(8, 8, 1\)"):
+        next(data.stream_rows("digits", small, 8))
+
+
+def test_context_alone_is_read_of_images():
+    schema = data.Schema(columns=("digit",), source_columns=("digit",))
+    values, _ = collect(data.stream_rows("digits", schema, 64))
+    digits = data.load("digits", context=["digit"])
+    np.testing.assert_array_equal(values, digits.context)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".npy", ".npz"])
+def test_whole_table_is_its_batches_joined(tmp_path, rows, ending):
+    path = tmp_path / f"t{ending}"
+    save(path, np.tile(rows, (70, 1)))
+    table = data.read_table(path)
+    assert len(table.values) == 70_000
+    values, _ = collect(data.stream_rows(path, table.schema, 999))
+    np.testing.assert_array_equal(table.values, values)
+    like = data.load_like(path, table.schema)
+    assert like.fingerprint() == table.fingerprint()
+
+
 def test_built_in_set_and_unknown_name():
     schema = data.load("moons").schema
     values, _ = collect(data.stream_rows("moons", schema, 4096))

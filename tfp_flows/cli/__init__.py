@@ -8,9 +8,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tfp_flows.cli.errors import RunError, RunInterrupted
+from tfp_flows.cli.errors import RunError, RunInterrupted, in_flags
 from tfp_flows.cli.parser import build_parser
+
+if TYPE_CHECKING:
+    from tfp_flows.data import DataError
 
 __all__ = ["main"]
 
@@ -41,12 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         return _fail(f"error: {_describe(error)}", _FAILURE)
-    except (RunError, _data_error()) as error:
+    except RunError as error:
         return _fail(f"error: {error}", _FAILURE)
+    except _data_error() as error:
+        return _fail(f"error: {error.spelled(in_flags)}", _FAILURE)
     return 0
 
 
-def _data_error() -> type[Exception]:
+def _data_error() -> "type[DataError]":
     from tfp_flows.data import DataError
 
     return DataError

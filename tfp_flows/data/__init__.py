@@ -2,10 +2,9 @@
 
 from tfp_flows.data.builtin import BUILT_IN, load_builtin
 from tfp_flows.data.check import IntegerPolicy, check, check_finite
+from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import DataError, missing_package
-from tfp_flows.data.inspect import Description, describe
-from tfp_flows.data.load import load, load_like
-from tfp_flows.data.read import read_table
+from tfp_flows.data.load import load, load_like, read_table
 from tfp_flows.data.split import Split, split_rows
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table

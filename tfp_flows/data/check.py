@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from tfp_flows.data.errors import DataError
-from tfp_flows.data.inspect import Description, describe
+from tfp_flows.data.describe import Description, describe
+from tfp_flows.data.errors import Argument, DataError, listing
 from tfp_flows.data.table import Table
 
 __all__ = ["IntegerPolicy", "check", "check_finite"]
@@ -29,12 +29,12 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
     dequantized.
 
     Args:
-        table: What to check.
+        table: what to check.
         integers: `refuse` integer-valued columns, or let them pass because the model
             will `dequantize` them or treat them as `continuous`.
 
     Raises:
-        DataError: For rows with NaN or infinities; constant, copied, linearly dependent
+        DataError: for rows with NaN or infinities; constant, copied, linearly dependent
             or row-counting columns; fewer rows than 10 x columns; columns too coarse
             for float32; integer-valued columns unless allowed.
     """
@@ -50,18 +50,19 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
         raise DataError(
             f"{table.name}: expected at least {needed} rows, 10 for each of "
             f"{len(table.columns)} columns, received {table.num_rows}: give more rows, "
-            "or fewer columns with --columns"
+            "or fewer columns with ",
+            Argument("columns"),
         )
     _check_dependent(table)
     _check_counter(table)
     _check_resolution(table)
     if description.integers and integers == "refuse":
-        names = ", ".join(description.integers[:8])
-        more = ", ..." if len(description.integers) > 8 else ""
         raise DataError(
-            f"{table.name}: integer-valued columns ({names}{more}) have no density: "
-            "add --integers dequantize to model them plus uniform noise, or leave them "
-            "out with --exclude"
+            f"{table.name}: integer-valued columns ({listing(description.integers)}) "
+            "have no density: add ",
+            Argument("integers", "dequantize"),
+            " to model them plus uniform noise, or leave them out with ",
+            Argument("exclude"),
         )
 
 
@@ -71,7 +72,7 @@ def check_finite(table: Table) -> None:
     if mask.all():
         return
     row = int(np.argmin(mask))
-    names = (*table.columns, *table.context_columns)
+    names = table.schema.names
     numbers = table.values[row]
     if table.context is not None:
         numbers = np.concatenate([numbers, table.context[row]])
@@ -82,7 +83,8 @@ def check_finite(table: Table) -> None:
         f"{table.name}: {count:,} of {table.num_rows:,} rows hold NaN or an infinity, "
         f"first in row {row + 1}, column {column!r}"
         + (" (the last row: is the file truncated?)" if last else "")
-        + ": leave them out with --drop-invalid"
+        + ": leave them out with ",
+        Argument("drop_invalid", True),
     )
 
 
@@ -98,7 +100,8 @@ def _check_copies(description: Description) -> None:
         more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         raise DataError(
             f"{description.name}: column {', '.join(reasons[:3])}{more}, so the "
-            f"density is infinite: leave out with --exclude {','.join(surplus)}"
+            "density is infinite: leave out with ",
+            Argument("exclude", surplus),
         )
 
 
@@ -110,7 +113,8 @@ def _check_context(table: Table) -> None:
         name = table.context_columns[int(np.argmax(constant))]
         raise DataError(
             f"{table.name}: the context column {name!r} has one value in every row: "
-            "leave it out of --context"
+            "leave it out of ",
+            Argument("context"),
         )
 
 
@@ -138,7 +142,8 @@ def _check_dependent(table: Table) -> None:
         others = ", ".join(c for c in involved if c != name)
         raise DataError(
             f"{table.name}: column {name!r} is a linear function of {others}, so the "
-            f"density is infinite: leave it out with --exclude {name}"
+            "density is infinite: leave it out with ",
+            Argument("exclude", [name]),
         )
 
 
@@ -156,7 +161,8 @@ def _check_counter(table: Table) -> None:
         name = table.columns[int(np.argmax(counting))]
         raise DataError(
             f"{table.name}: column {name!r} counts the rows in equal steps: leave it "
-            f"out with --exclude {name}"
+            "out with ",
+            Argument("exclude", [name]),
         )
 
 
@@ -166,7 +172,7 @@ def _check_range(table: Table) -> None:
         largest = np.concatenate([largest, np.abs(table.context).max(axis=0)])
     # A hundredth is left for what standardizing and squaring add.
     if largest.max() > 0.01 * np.finfo("float32").max:
-        name = (*table.columns, *table.context_columns)[int(np.argmax(largest))]
+        name = table.schema.names[int(np.argmax(largest))]
         raise DataError(
             f"{table.name}: column {name!r} reaches {largest.max():.3g}, beyond the "
             "range of float32: divide it by a constant"

@@ -1,72 +1,81 @@
 """Which of a source's columns are modeled, and which are conditioned on."""
 
+import dataclasses
 from collections.abc import Sequence
 
-from tfp_flows.data.errors import DataError
+from tfp_flows.data.errors import Argument, DataError, listing
+from tfp_flows.data.sources.source import Source
+from tfp_flows.data.table import Schema
 
 __all__ = ["choose_columns"]
 
+_COLUMNS, _CONTEXT, _EXCLUDE = map(Argument, ("columns", "context", "exclude"))
+
 
 def choose_columns(
-    source: str,
-    available: Sequence[str],
-    *,
-    columns: Sequence[str] | None = None,
-    context: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
-    offered: Sequence[str] = (),
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Resolves a user's choice of columns.
+    source: Source,
+    columns: Sequence[str] | None,
+    context: Sequence[str] | None,
+    exclude: Sequence[str],
+) -> Schema:
+    """Returns the schema of rows that hold the chosen columns.
 
     Args:
-        source: Name of the source, for messages.
-        available: Names that are modeled when nothing is chosen.
-        columns: Names to model; None for all of `available` that remain.
-        context: Names to condition on; None for none.
-        exclude: Names to leave out.
-        offered: Further names that may be asked for, but are not used by default.
-
-    Returns:
-        The modeled names and the names conditioned on.
+        source: whose columns they are.
+        columns: names to model; None for all that remain.
+        context: names to condition on; None for what the source conditions on.
+        exclude: names to leave out.
     """
-    known = [*available, *offered]
-    context = tuple(context or ())
-    for names, flag in (
-        (columns or (), "--columns"),
-        (context, "--context"),
-        (exclude, "--exclude"),
-    ):
-        _check_names(source, names, known, flag)
+    where, offered = source.where, source.schema
+    if offered.image_shape is not None and (columns or exclude):
+        raise DataError(
+            f"{where}: rows are images, whose pixels are modeled together: leave out ",
+            _COLUMNS,
+            " and ",
+            _EXCLUDE,
+        )
+    if context is None:
+        context = offered.context_columns if source.conditions else ()
+    _check_names(where, offered.names, columns or (), _COLUMNS)
+    _check_names(where, offered.names, context, _CONTEXT)
+    _check_names(where, offered.names, exclude, _EXCLUDE)
     overlap = sorted(set(columns or ()) & set(context))
     if overlap:
         raise DataError(
-            f"{source}: column {overlap[0]!r} is in both --columns and --context: "
-            "a column is either modeled or conditioned on, name it once"
+            f"{where}: column {overlap[0]!r} is in both ",
+            _COLUMNS,
+            " and ",
+            _CONTEXT,
+            ": a column is either modeled or conditioned on, name it once",
         )
     left_out = {*context, *exclude}
-    chosen = tuple(c for c in (columns or available) if c not in left_out)
+    chosen = tuple(c for c in (columns or offered.columns) if c not in left_out)
     if not chosen:
         raise DataError(
-            f"{source}: no column is left to model: choose from {_listing(known)} "
-            "with --columns"
+            f"{where}: no column is left to model: choose from "
+            f"{listing(offered.names, 20)} with ",
+            _COLUMNS,
         )
-    return chosen, tuple(c for c in context if c not in set(exclude))
+    return dataclasses.replace(
+        offered,
+        columns=chosen,
+        context_columns=tuple(c for c in context if c not in set(exclude)),
+        source_columns=offered.names,
+    )
 
 
 def _check_names(
-    source: str, names: Sequence[str], known: Sequence[str], flag: str
+    where: str, known: Sequence[str], names: Sequence[str], argument: Argument
 ) -> None:
     for name in names:
         if name not in known:
             raise DataError(
-                f"{source}: {flag} names the column {name!r}, which is not there: "
-                f"its columns are {_listing(known)}"
+                f"{where}: ",
+                argument,
+                f" names the column {name!r}, which is not there: its columns are "
+                f"{listing(known, 20)}",
             )
         if list(names).count(name) > 1:
-            raise DataError(f"{source}: {flag} names {name!r} twice: name it once")
-
-
-def _listing(names: Sequence[str], limit: int = 20) -> str:
-    shown = ", ".join(names[:limit])
-    more = len(names) - limit
-    return f"{shown} and {more} more" if more > 0 else shown
+            raise DataError(
+                f"{where}: ", argument, f" names {name!r} twice: name it once"
+            )

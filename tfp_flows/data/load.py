@@ -1,16 +1,19 @@
-"""The single entry: a table from a file or from the name of a built-in set."""
+"""Whole tables: of chosen columns, or of those that a model was fitted to."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfp_flows.data.builtin import is_builtin, load_builtin
-from tfp_flows.data.read import pick_columns, read_table
+from tfp_flows.data.columns import choose_columns
+from tfp_flows.data.sources.open import open_file, open_source
+from tfp_flows.data.sources.source import Source
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
 
-__all__ = ["load", "load_like"]
+__all__ = ["load", "load_like", "read_table"]
+
+_ROWS_AT_A_TIME = 65_536
 
 
 def load(
@@ -27,32 +30,74 @@ def load(
         >>> load("moons").values.shape
         (20000, 2)
     """
-    if is_builtin(source):
-        table = pick_columns(load_builtin(str(source)), columns, context, exclude)
-        return table.drop_invalid() if drop_invalid else table
-    return read_table(
-        source,
-        columns=columns,
-        context=context,
-        exclude=exclude,
-        drop_invalid=drop_invalid,
-    )
+    return _read(open_source(source), columns, context, exclude, drop_invalid)
+
+
+def read_table(
+    path: str | pathlib.Path,
+    *,
+    columns: Sequence[str] | None = None,
+    context: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    drop_invalid: bool = False,
+) -> Table:
+    """Reads a `.csv`, `.parquet`, `.npy` or `.npz` file.
+
+    Columns of arrays are named `x0, x1, ...`; a uint8 array [N, H, W] or [N, H, W, C]
+    holds images of 256 levels; the array `context` of a `.npz` file is conditioned on
+    unless `context` names other columns.
+
+    Args:
+        path: the file.
+        columns: names of the modeled columns; None for all that remain.
+        context: names of the columns to condition on.
+        exclude: names of columns to leave out.
+        drop_invalid: leave out rows with NaN or infinities, and count them.
+
+    Raises:
+        DataError: the file is missing, empty, truncated or of another kind, or a column
+            is not numeric or not there.
+    """
+    return _read(open_file(path), columns, context, exclude, drop_invalid)
 
 
 def load_like(
     source: str | pathlib.Path, schema: Schema, *, drop_invalid: bool = False
 ) -> Table:
     """Loads rows that follow the schema of the data a model was fitted to."""
-    batches = list(stream_rows(source, schema, batch_size=65_536))
-    contexts = [context for _, context in batches if context is not None]
-    table = Table(
+    batches = stream_rows(source, schema, _ROWS_AT_A_TIME)
+    table = _joined(source, batches, schema)
+    return table.drop_invalid() if drop_invalid else table
+
+
+def _read(
+    source: Source,
+    columns: Sequence[str] | None,
+    context: Sequence[str] | None,
+    exclude: Sequence[str],
+    drop_invalid: bool,
+) -> Table:
+    schema = choose_columns(source, columns, context, exclude)
+    batches = source.batches(schema, _ROWS_AT_A_TIME)
+    table = _joined(source.where, batches, schema, source.partition)
+    return table.drop_invalid() if drop_invalid else table
+
+
+def _joined(
+    source: str | pathlib.Path,
+    batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    schema: Schema,
+    partition: np.ndarray | None = None,
+) -> Table:
+    values, context = zip(*batches, strict=True)
+    return Table(
         name=pathlib.Path(source).stem,
-        values=np.concatenate([values for values, _ in batches]),
+        values=np.concatenate(values),
         columns=schema.columns,
-        context=np.concatenate(contexts) if contexts else None,
+        context=np.concatenate(context) if schema.context_columns else None,
         context_columns=schema.context_columns,
         source_columns=schema.source_columns,
         image_shape=schema.image_shape,
         levels=schema.levels,
+        partition=partition,
     )
-    return table.drop_invalid() if drop_invalid else table

@@ -20,14 +20,14 @@ def photo_patches(
     pixel. Patches of one part may overlap.
 
     Args:
-        num_train: Number of patches to train on.
-        num_held_out: Number of validation patches, and of test patches.
-        size: Height and width of a patch in pixels.
-        tile: Height and width of a tile in pixels.
-        seed: Seed of both draws.
+        num_train: number of patches to train on.
+        num_held_out: number of validation patches, and of test patches.
+        size: height and width of a patch in pixels.
+        tile: height and width of a tile in pixels.
+        seed: seed of both draws.
 
     Returns:
-        Patches `[N, size, size]` uint8, and the part of each, `[N]` of 0, 1, 2.
+        patches [N, size, size] uint8, and the part of each, [N] of 0, 1, 2.
     """
     tiles = np.concatenate([_tiles(image, tile) for image in _gray_photos()])
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tfp_flows.data.errors import DataError
+from tfp_flows.data.errors import Argument, DataError
 
 __all__ = ["Split", "split_rows"]
 
@@ -32,16 +32,16 @@ def split_rows(
 
     Args:
         num_rows: N.
-        validation: Fraction of rows to stop training on, in (0, 1).
-        test: Fraction of rows held out for the report, in (0, 1).
+        validation: fraction of rows to stop training on, in (0, 1).
+        test: fraction of rows held out for the report, in (0, 1).
         how: `random`, or `tail` for time series: train on the first rows, validate
             on the next, test on the last.
-        seed: Seed of the random split.
-        partition: `[N]` of 0, 1, 2 where the set fixes its own split; the fractions,
+        seed: of the random split.
+        partition: [N] of 0, 1, 2 where the set fixes its own split; the fractions,
             `how` and `seed` are then not used.
 
     Raises:
-        DataError: When a fraction is out of range or a part would be empty.
+        DataError: a fraction is out of range or a part would be empty.
 
     Example:
         >>> split = split_rows(10, 0.2, 0.3, how="tail")
@@ -56,7 +56,10 @@ def split_rows(
         if not len(getattr(split, field.name)):
             raise DataError(
                 f"the {field.name} part of {num_rows} rows is empty: give more rows, "
-                "or larger fractions with --validation and --test"
+                "or larger fractions with ",
+                Argument("validation"),
+                " and ",
+                Argument("test"),
             )
     return split
 
@@ -64,18 +67,19 @@ def split_rows(
 def _by_fractions(
     num_rows: int, validation: float, test: float, how: str, seed: int
 ) -> Split:
-    for name, fraction in (("validation", validation), ("test", test)):
+    parts = Argument("validation", validation), Argument("test", test)
+    for part, fraction in zip(parts, (validation, test), strict=True):
         if not 0.0 < fraction < 1.0:
-            raise DataError(
-                f"--{name}: expected a fraction between 0 and 1, received {fraction:g}"
-            )
+            raise DataError(part, ": expected a fraction between 0 and 1")
     if validation + test >= 1.0:
         raise DataError(
-            f"--validation {validation:g} and --test {test:g} leave no rows to train "
-            "on: their sum must be below 1"
+            parts[0],
+            " and ",
+            parts[1],
+            " leave no rows to train on: their sum must be below 1",
         )
     if how not in ("random", "tail"):
-        raise DataError(f"--split: expected random or tail, received {how!r}")
+        raise DataError(Argument("how", how), ": expected random or tail")
     order = np.arange(num_rows)
     if how == "random":
         order = np.random.default_rng(seed).permutation(num_rows)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfp_flows.data.errors import DataError
+from tfp_flows.data.errors import Argument, DataError
 
 __all__ = ["Schema", "Table"]
 
@@ -16,12 +16,12 @@ class Schema:
     """What one row holds: the contract between a fitted model and new data.
 
     Attributes:
-        columns: Names of the modeled columns, in order.
-        context_columns: Names of the columns conditioned on, in order.
-        source_columns: Every name of the source, before columns were chosen.
-        image_shape: `(H, W, C)` when a row is a flattened image.
-        levels: Number of gray levels `0, ..., levels - 1` of an image.
-        integer_columns: Names of the columns modeled as integers.
+        columns: names of the modeled columns, in order.
+        context_columns: names of the columns conditioned on, in order.
+        source_columns: every name of the source, before columns were chosen.
+        image_shape: (H, W, C) when a row is a flattened image.
+        levels: number of gray levels `0, ..., levels - 1` of an image.
+        integer_columns: names of the columns modeled as integers.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +30,11 @@ class Schema:
     image_shape: tuple[int, int, int] | None = None
     levels: int | None = None
     integer_columns: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are modeled, then those conditioned on."""
+        return (*self.columns, *self.context_columns)
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
@@ -50,18 +55,18 @@ class Table:
     """Rows of one data set, in memory.
 
     Attributes:
-        name: Short name, for headings.
-        values: `[N, D]` float64. Images are flattened row by row.
-        columns: The D names.
-        context: `[N, C]` float64, or None when nothing is conditioned on.
-        context_columns: The C names.
-        source_columns: Every name of the source, before columns were chosen.
-        image_shape: `(H, W, C)` when rows are images, `H * W * C = D`.
-        levels: Number of gray levels `0, ..., levels - 1` of an image.
-        partition: `[N]` of 0 (train), 1 (validation), 2 (test) where the set fixes
+        name: short name, for headings.
+        values: [N, D] float64, images flattened row by row.
+        columns: the D names.
+        context: [N, C] float64, or None when nothing is conditioned on.
+        context_columns: the C names.
+        source_columns: every name of the source, before columns were chosen.
+        image_shape: (H, W, C) when rows are images, H·W·C = D.
+        levels: number of gray levels `0, ..., levels - 1` of an image.
+        partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes
             its own split.
-        dropped: Number of rows left out because they held no finite number.
-        row_numbers: `[N]`, place of each row in the source, from 1; None for all rows
+        dropped: number of rows left out because they held no finite number.
+        row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
     """
 
@@ -123,7 +128,7 @@ class Table:
         )
 
     def finite_rows(self) -> np.ndarray:
-        """Returns the `[N]` mask of rows in which every number is finite."""
+        """Returns the [N] mask of rows in which every number is finite."""
         mask = np.isfinite(self.values).all(axis=1)
         if self.context is not None:
             mask &= np.isfinite(self.context).all(axis=1)
@@ -137,7 +142,8 @@ class Table:
         if not mask.any():
             raise DataError(
                 f"{self.name}: every row holds NaN or an infinity: leave out the empty "
-                "columns with --exclude"
+                "columns with ",
+                Argument("exclude"),
             )
         kept = self.take(mask)
         dropped = self.dropped + int(len(mask) - mask.sum())

@@ -17,7 +17,7 @@ Generator = np.random.Generator
 
 
 def moons(num_rows: int, rng: Generator, noise: float = 0.1) -> np.ndarray:
-    """Draws `[num_rows, 2]` points from two interleaved half circles of radius 1."""
+    """Draws [N, 2] points from two interleaved half circles of radius 1."""
     angle = rng.uniform(0.0, np.pi, num_rows)
     lower = rng.integers(2, size=num_rows)
     x = np.where(lower, 1.0 - np.cos(angle), np.cos(angle))
@@ -26,7 +26,7 @@ def moons(num_rows: int, rng: Generator, noise: float = 0.1) -> np.ndarray:
 
 
 def checkerboard(num_rows: int, rng: Generator) -> np.ndarray:
-    """Draws uniformly from the 8 dark unit squares of a 4 by 4 board on `[-2, 2]²`."""
+    """Draws uniformly from the 8 dark unit squares of a 4 by 4 board on [-2, 2]²."""
     column = rng.integers(4, size=num_rows)
     row = 2 * rng.integers(2, size=num_rows) + column % 2
     corner = np.stack([column, row], axis=1) - 2.0

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfp_flows.data.errors import listing
 from tfp_flows.data.table import Table
 
 __all__ = ["Description", "describe"]
@@ -21,20 +22,20 @@ class Description:
     """Counts and names; rows with NaN or infinities are left out of all but `invalid`.
 
     Attributes:
-        name: Name of the table.
+        name: name of the table.
         num_rows: N.
         num_columns: D.
-        context_columns: Names of the columns conditioned on.
-        image_shape: `(H, W, C)` when rows are images.
-        levels: Number of gray levels of an image.
-        dropped: Rows left out when the table was loaded.
-        invalid: Rows with NaN or infinities that are still in the table.
-        missing: Columns with NaN or infinities.
-        constant: Columns with one value.
-        duplicated: Pairs of columns that are equal up to shift and scale, the first
+        context_columns: names of the columns conditioned on.
+        image_shape: (H, W, C) when rows are images.
+        levels: number of gray levels of an image.
+        dropped: rows left out when the table was loaded.
+        invalid: rows with NaN or infinities that are still in the table.
+        missing: columns with NaN or infinities.
+        constant: columns with one value.
+        duplicated: pairs of columns that are equal up to shift and scale, the first
             of them modeled.
-        integers: Columns that hold only integers.
-        discrete: Columns with few distinct or often repeated values.
+        integers: columns that hold only integers.
+        discrete: columns with few distinct or often repeated values.
     """
 
     name: str
@@ -65,15 +66,15 @@ class Description:
             ("columns", columns),
         ]
         if self.context_columns:
-            lines.append(("context", _names(self.context_columns)))
+            lines.append(("context", listing(self.context_columns)))
         if self.invalid:
-            lines.append(("invalid", f"{self.invalid:,} rows: {_names(self.missing)}"))
+            lines.append(("invalid", f"{self.invalid:,} rows: {listing(self.missing)}"))
         if self.image_shape is None:
             lines += [
-                ("constant", _names(self.constant)),
-                ("duplicated", _names(pairs)),
-                ("integers", _names(self.integers)),
-                ("discrete", _names(self.discrete)),
+                ("constant", listing(self.constant) or "none"),
+                ("duplicated", listing(pairs) or "none"),
+                ("integers", listing(self.integers) or "none"),
+                ("discrete", listing(self.discrete) or "none"),
             ]
         return "\n".join(f"{label:<11}{value}" for label, value in lines)
 
@@ -137,8 +138,3 @@ def _looks_discrete(column: np.ndarray) -> bool:
 
 def _where(names: tuple[str, ...], mask: np.ndarray | list[bool]) -> tuple[str, ...]:
     return tuple(name for name, chosen in zip(names, mask, strict=True) if chosen)
-
-
-def _names(names: tuple[str, ...], limit: int = 8) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more if names else "none"

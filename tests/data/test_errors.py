@@ -1,0 +1,39 @@
+"""Messages speak of arguments; who offers these under other names spells them anew."""
+
+import pathlib
+import pickle
+import re
+
+import pytest
+
+from tfp_flows import data
+from tfp_flows.data.errors import Argument, listing
+
+
+@pytest.fixture
+def error():
+    words = "leave it out with ", Argument("exclude", ["a", "b"])
+    return data.DataError(*words, " or ", Argument("columns"), ".")
+
+
+def test_message_names_arguments_as_a_caller_writes_them(error):
+    assert str(error) == "leave it out with exclude=['a', 'b'] or columns=…."
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_arguments_are_spelled_anew_and_nothing_else(error):
+    spelled = error.spelled(lambda name, value: f"<{name} {value}>")
+    assert spelled == "leave it out with <exclude ['a', 'b']> or <columns None>."
+    plain = data.DataError("a column named exclude=['a']")
+    assert plain.spelled(lambda name, value: "") == str(plain)
+
+
+def test_no_message_names_a_flag():
+    for path in pathlib.Path(data.__file__).parent.rglob("*.py"):
+        assert not re.search("--[a-z]", path.read_text()), path
+
+
+def test_listing_counts_what_it_leaves_out():
+    assert listing("abc") == "a, b, c"
+    assert listing("abcde", 2) == "a, b and 3 more"
+    assert listing(()) == ""
