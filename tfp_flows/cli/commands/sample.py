@@ -16,7 +16,7 @@ __all__ = ["run"]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command."""
+    """Draws rows from the model and writes them to a file."""
     target = check_target(namespace.out, ENDINGS, overwrite=namespace.overwrite)
     fitted = FittedRun.read(namespace.run)
     context = _context(fitted, namespace.context_data)

@@ -5,9 +5,9 @@ import numpy as np
 import tfp_flows
 from tfp_flows import diagnostics
 from tfp_flows.cli.rows import draw_rows, log_density_function
-from tfp_flows.cli.training.checkpoint import Progress
+from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import Table, describe
+from tfp_flows.data import Table
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_pages"]
@@ -31,21 +31,22 @@ def write_pages(
     """Writes `report.html` and its pictures to the task's folder.
 
     Args:
-        task: The run.
-        model: The best model.
-        progress: The end of training.
-        results: Likelihoods of the held-out rows, the model's first.
-        log_density: `[N]`, of the held-out rows.
-        floor: Mean log-likelihood of the held-out rows under the best linear flow.
+        task: the run.
+        model: the best model.
+        progress: the end of training.
+        results: likelihoods of the held-out rows, the model's first.
+        log_density: [N], of the held-out rows.
+        floor: mean log-likelihood of the held-out rows under the best linear flow.
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
-    test = task.part("test").take(shown)
+    test = task.test.take(shown)
     samples, given = _samples(task, model, test)
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
+    counts = " / ".join(f"{count:,}" for count in task.counts.values())
     report = diagnostics.ReportData(
         title=f"{task.flow} on {task.table.name}",
-        description=describe(task.table).text().splitlines(),
+        description=task.description.text().splitlines(),
         results=results,
         history={
             name: [record[name] for record in progress.history]
@@ -70,7 +71,7 @@ def write_pages(
             "learning rate": options.learning_rate,
             "patience": options.patience,
             "seed": options.seed,
-            "split": f"{options.split}, rows {_counts(task)}",
+            "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
         },
         floor=None if floor is None else -floor,
@@ -111,10 +112,3 @@ def _ranks(
     draws = np.concatenate([values for values, _ in blocks])
     draws = draws.reshape(_DRAWS_PER_ROW, *some.values.shape)
     return diagnostics.conditional_ranks(some.values, draws), None
-
-
-def _counts(task: Task) -> str:
-    split = task.split
-    return " / ".join(
-        f"{len(part):,}" for part in (split.train, split.validation, split.test)
-    )
