@@ -67,15 +67,7 @@ class Yardsticks:
         *,
         seed: int,
     ) -> "Yardsticks":
-        """Fits both.
-
-        Args:
-            train: [N, D + C], as from `joined_rows`.
-            validation: likewise.
-            schema: what a row of the data holds.
-            step: as above.
-            seed: of the mixture.
-        """
+        """Fits both to rows [N, D + C], as from `joined_rows`."""
         options: dict[str, Any] = {
             "context_size": len(schema.context_columns),
             "same_units": schema.image_shape is not None,

@@ -40,7 +40,8 @@ def write_pages(
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
     test = task.test.take(shown)
-    samples, given = _samples(task, model, test)
+    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
+    samples, given = _draws(task, model, test, count)
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
     counts = " / ".join(f"{count:,}" for count in task.counts.values())
@@ -80,19 +81,16 @@ def write_pages(
     diagnostics.write_report(task.folder, report)
 
 
-def _samples(
-    task: Task, model: DensityModel, test: Table
+def _draws(
+    task: Task, model: DensityModel, rows: Table, count: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
-    blocks = list(
-        draw_rows(
-            model, test.schema, count, seed=task.options.seed, context=test.context
-        )
+    """Returns drawn values, [count, D], and the rows' context, which takes turns."""
+    blocks = draw_rows(
+        model, rows.schema, count, seed=task.options.seed, context=rows.context
     )
-    values = np.concatenate([values for values, _ in blocks])
-    if test.context is None:
-        return values, None
-    return values, np.concatenate([context for _, context in blocks])
+    values, contexts = zip(*blocks, strict=True)
+    given = None if rows.context is None else np.concatenate(contexts)
+    return np.concatenate(values), given
 
 
 def _ranks(
@@ -102,13 +100,6 @@ def _ranks(
     if test.context is None:
         return diagnostics.column_ranks(test.values, samples), len(samples)
     some = test.take(np.arange(min(test.num_rows, _RANKED_ROWS)))
-    blocks = draw_rows(
-        model,
-        test.schema,
-        some.num_rows * _DRAWS_PER_ROW,
-        seed=task.options.seed,
-        context=some.context,
-    )
-    draws = np.concatenate([values for values, _ in blocks])
+    draws, _ = _draws(task, model, some, some.num_rows * _DRAWS_PER_ROW)
     draws = draws.reshape(_DRAWS_PER_ROW, *some.values.shape)
     return diagnostics.conditional_ranks(some.values, draws), None

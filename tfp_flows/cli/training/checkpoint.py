@@ -1,4 +1,4 @@
-"""A checkpoint each epoch, from which a killed run goes on to the same result."""
+"""A checkpoint after each epoch or component, to go on from to the same result."""
 
 import math
 import os
@@ -57,24 +57,21 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Records the epoch; with it a flow is complete, and saved."""
+        loss, best = float(logs["val_loss"]), self.progress.best_loss
         stage = {"stage": int(logs["stage"])} if self._has_stages else {}
-        loss = float(logs["val_loss"])
-        self._records.append(
-            {
-                "epoch": epoch + 1,
-                **stage,
-                "loss": float(logs["loss"]),
-                "val_loss": loss,
-                "learning_rate": float(self.model.optimizer.learning_rate),
-            }
-        )
+        record = {
+            "epoch": epoch + 1,
+            **stage,
+            "loss": float(logs["loss"]),
+            "val_loss": loss,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+        }
+        self._records.append(record)
         if self._has_stages:
             return
         self._check(loss, "validation loss")
-        best_loss = min(loss, self.progress.best_loss)
-        improved = loss < self.progress.best_loss
-        self.progress.wait = 0 if improved else self.progress.wait + 1
-        self._complete(best_loss, time.monotonic() - self._started)
+        self.progress.wait = 0 if loss < best else self.progress.wait + 1
+        self._complete(min(loss, best), time.monotonic() - self._started)
         self.model.stop_training = self.finished
 
     def on_stage_end(self, stage: BoostingStage) -> None:
