@@ -67,7 +67,11 @@ ROOMS = {
         {"volume"},
         {"report"},
     ],
-    "distributions": [{"dequantized", "mixtures"}, {"marginals"}, {"copulas"}],
+    "distributions": [
+        {"dequantized", "mixtures"},
+        {"marginals", "structure"},
+        {"copulas"},
+    ],
     "models": [
         {"bridge", "learned_inverse", "penalties", "roll_back", "stage_relay"},
         {"density_model"},

@@ -1,6 +1,10 @@
 """A small table, small flows, and one fitted run shared by the tests of commands."""
 
 import functools
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +47,24 @@ def shrink_flows(patch=setattr):
         patch(architectures, name, small)
 
 
+def skip_pages(patch=setattr):
+    """Leaves out pictures and export, for tests of what comes before."""
+    from tfp_flows.cli.results import outcome
+
+    patch(outcome, "write_pages", lambda *arguments: None)
+    patch(outcome, "_export", lambda *arguments: None)
+
+
+def run_killed_in(epoch, words):
+    """Runs a command in a process of its own; see `interruption`."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.cli.interruption", str(epoch), *words],
+        cwd=pathlib.Path(__file__).parents[2],
+        env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3"),
+        check=False,
+    ).returncode
+
+
 @pytest.fixture(scope="session")
 def small_flows():
     with pytest.MonkeyPatch.context() as patch:
@@ -52,12 +74,8 @@ def small_flows():
 
 @pytest.fixture(scope="module")
 def no_pages(small_flows):
-    """Runs without pictures and export, for tests of what comes before."""
-    from tfp_flows.cli.results import outcome
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outcome, "write_pages", lambda *arguments: None)
-        patch.setattr(outcome, "_export", lambda *arguments: None)
+        skip_pages(patch.setattr)
         yield
 
 

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        arguments: Words of the command line, `sys.argv[1:]` by default.
+        arguments: words of the command line, `sys.argv[1:]` by default.
 
     Returns:
         Exit code: 0, 2 for input that cannot be used, 130 for an interruption.
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _data_error() -> "type[DataError]":
+    # Here and not above: tables load NumPy.
     from tfp_flows.data import DataError
 
     return DataError

@@ -22,7 +22,12 @@ _DEPENDENT_EIGENVALUE = 1e-12
 _COARSEST_STEP = 1e-2
 
 
-def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
+def check(
+    table: Table,
+    *,
+    integers: IntegerPolicy = "refuse",
+    description: Description | None = None,
+) -> None:
     """Raises unless a density can be fitted to the table.
 
     Rows of images may have constant, copied and integer columns: their levels are
@@ -32,6 +37,7 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
         table: what to check.
         integers: `refuse` integer-valued columns, or let them pass because the model
             will `dequantize` them or treat them as `continuous`.
+        description: The table's, where it is there already.
 
     Raises:
         DataError: for rows with NaN or infinities; constant, copied, linearly dependent
@@ -42,7 +48,7 @@ def check(table: Table, *, integers: IntegerPolicy = "refuse") -> None:
     if table.image_shape is not None:
         return
     _check_range(table)
-    description = describe(table)
+    description = description or describe(table)
     _check_copies(description)
     _check_context(table)
     needed = _ROWS_PER_COLUMN * len(table.columns)

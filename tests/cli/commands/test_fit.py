@@ -1,20 +1,20 @@
 """`fit` on real tables: what it leaves, and that interruptions change nothing."""
 
+import contextlib
 import csv
+import io
 import json
-import pathlib
+import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import Tables
+from tests.cli.conftest import Tables, run_killed_in
 from tfp_flows import data
 from tfp_flows.cli import main
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.training.checkpoint import Checkpoint, Progress
+from tfp_flows.cli.training.progress import Progress
 
 QUICK = ["--flow", "coupling-affine", "--epochs", "4", "--batch-size", "60", "--quiet"]
 
@@ -76,17 +76,15 @@ def uninterrupted(no_pages, tmp_path_factory):
 def test_interrupted_run_resumes_to_the_same_result(
     uninterrupted, tables, tmp_path, monkeypatch, refused
 ):
+    from tests.cli.interruption import stop_in
+
+    def interrupt():
+        raise KeyboardInterrupt
+
     words, expected = uninterrupted
     words = [*words, "--out", str(tmp_path / "parts")]
     partial = tmp_path / "parts.partial"
-    on_epoch_end = Checkpoint.on_epoch_end
-
-    def interrupt(self, epoch, logs):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        on_epoch_end(self, epoch, logs)
-
-    monkeypatch.setattr(Checkpoint, "on_epoch_end", interrupt)
+    stop_in(2, interrupt, monkeypatch.setattr)
     message = refused(*words, code=130)
     assert f"kept in {partial}" in message
     assert "--resume" in message
@@ -116,41 +114,32 @@ def test_killed_after_training_resumes_with_the_report(
     assert results(tmp_path / "parts") == expected
 
 
-KILLED_IN_EPOCH_3 = """
-import os, signal, sys
-from tests.cli.conftest import shrink_flows
-from tfp_flows.cli import main
-from tfp_flows.cli.training import checkpoint
-
-def kill(self, batch, logs):
-    if batch == 1 and self.progress.epoch == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-shrink_flows()
-if "--resume" not in sys.argv:
-    checkpoint.Checkpoint.on_train_batch_end = kill
-sys.exit(main())
-"""
-
-
 def test_killed_process_resumes_to_the_same_result(uninterrupted, tmp_path):
     words, expected = uninterrupted
     words = [*words, "--out", str(tmp_path / "run")]
-    command = [sys.executable, "-c", KILLED_IN_EPOCH_3, *words]
-    root = pathlib.Path(__file__).parents[3]
-    killed = subprocess.run(command, cwd=root, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert run_killed_in(2, words) == -signal.SIGKILL
     assert Progress.read(tmp_path / "run.partial").epoch == 2
-    subprocess.run([*command, "--resume"], cwd=root, check=True)
+    assert run_killed_in("never", [*words, "--resume"]) == 0
     assert results(tmp_path / "run") == expected
 
 
-def test_divergence_keeps_the_last_good_weights(no_pages, tables, tmp_path, refused):
-    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
-    message = refused(*words, "--learning-rate", "1e30")
+@pytest.fixture(scope="module")
+def diverged(no_pages, tmp_path_factory):
+    """The words of a run whose loss was no number, its folder, and what it said."""
+    folder = tmp_path_factory.mktemp("diverged")
+    words = ["fit", str(Tables(folder).csv()), *QUICK, "--learning-rate", "1e30"]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert main([*words, "--out", str(folder / "run")]) == 2
+    return words, folder / "run", said.getvalue()
+
+
+def test_divergence_keeps_the_last_good_weights(diverged):
+    _, folder, message = diverged
+    assert message.startswith("tfp-flows")
+    assert message.count("\n") == 1
     assert "is not a number in epoch 1" in message
     assert "smaller --learning-rate" in message
-    kept = tmp_path / "run.partial" / "epoch-0000.keras"
+    kept = folder.with_name("run.partial") / "epoch-0000.keras"
     assert str(kept) in message
     import keras
 
@@ -158,15 +147,15 @@ def test_divergence_keeps_the_last_good_weights(no_pages, tables, tmp_path, refu
 
     model = keras.models.load_model(kept)
     assert np.isfinite(model.log_prob(np.zeros([1, 3]))).all()
-    assert not (tmp_path / "run").exists()
+    assert not folder.exists()
 
 
-def test_damaged_checkpoint_is_named(no_pages, tables, tmp_path, refused):
-    words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
-    refused(*words, "--learning-rate", "1e30")
-    words += ["--learning-rate", "1e30", "--resume"]
-    state = tmp_path / "run.partial" / "state.json"
-    last = tmp_path / "run.partial" / "epoch-0000.keras"
+def test_damaged_checkpoint_is_named(diverged, tmp_path, refused):
+    words, folder, _ = diverged
+    partial = tmp_path / "run.partial"
+    shutil.copytree(folder.with_name(partial.name), partial)
+    words = [*words, "--out", tmp_path / "run", "--resume"]
+    state, last = partial / "state.json", partial / "epoch-0000.keras"
     last.write_bytes(last.read_bytes()[:1000])
     assert f"{last}: this file of a run is damaged" in refused(*words)
     last.unlink()

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from tfp_flows import data
+from tfp_flows.cli.results.comparison import joined_rows
 from tfp_flows.cli.results.floor import linear_floor
 
 
@@ -17,9 +18,14 @@ def parts(tables, **options):
     return table.take(np.arange(300)), table.take(np.arange(300, 400))
 
 
+def floor_of(train, test, step):
+    rows = joined_rows(train, step), joined_rows(test, step)
+    return linear_floor(*rows, train.schema)
+
+
 def test_floor_of_a_table_is_its_gaussian(tables):
     train, test = parts(tables)
-    floor = linear_floor(train, test, np.zeros(3))
+    floor = floor_of(train, test, np.zeros(3))
     covariance = np.cov(train.values, rowvar=False, bias=True)
     normal = stats.multivariate_normal(train.values.mean(0), covariance)
     assert floor.fitted == pytest.approx(normal.logpdf(train.values).mean(), abs=1e-9)
@@ -30,7 +36,7 @@ def test_floor_of_a_table_is_its_gaussian(tables):
 
 def test_floor_given_context_is_a_linear_regression(tables):
     train, test = parts(tables, context=["a"])
-    floor = linear_floor(train, test, np.zeros(2))
+    floor = floor_of(train, test, np.zeros(2))
     design = np.c_[train.context, np.ones(300)]
     weights, *_ = np.linalg.lstsq(design, train.values, rcond=None)
     residual = train.values - design @ weights
@@ -43,7 +49,7 @@ def test_floor_given_context_is_a_linear_regression(tables):
 def test_copied_columns_have_no_floor_and_say_why(tables):
     copied = np.random.default_rng(0).normal(size=400)
     train, test = parts(tables, columns={"a": copied, "c": copied})
-    floor = linear_floor(train, test, np.zeros(3))
+    floor = floor_of(train, test, np.zeros(3))
     assert floor.held_out is None
     assert "no floor of linear flows: Features 0, 2" in floor.line()
 
@@ -51,7 +57,7 @@ def test_copied_columns_have_no_floor_and_say_why(tables):
 def test_images_have_a_floor_in_bits(tables):
     table = data.load("digits")
     train, test = table.take(np.arange(900)), table.take(np.arange(900, 1200))
-    floor = linear_floor(train, test, np.ones(64))
+    floor = floor_of(train, test, np.ones(64))
     assert "bits/dim)" in floor.line()
     assert floor.fitted > floor.held_out
 
@@ -61,5 +67,5 @@ def test_run_keeps_its_floor(fitted):
     metrics = json.loads((folder / "metrics.json").read_text())
     rows = data.read_table(table, context=["c"])
     split = data.split_rows(rows.num_rows)
-    expected = linear_floor(rows.take(split.train), rows.take(split.test), np.zeros(2))
+    expected = floor_of(rows.take(split.train), rows.take(split.test), np.zeros(2))
     assert metrics["linear_floor"]["held_out"] == pytest.approx(expected.held_out)

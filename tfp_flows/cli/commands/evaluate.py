@@ -3,6 +3,7 @@
 import argparse
 
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.results.comparison import compare, format_table, joined_rows
 from tfp_flows.cli.results.fitted import FittedRun
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import check_finite, load_like
@@ -11,7 +12,7 @@ __all__ = ["run"]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command."""
+    """Prints the likelihoods of rows under the model and the yardsticks."""
     fitted = FittedRun.read(namespace.run)
     table = load_like(
         namespace.data, fitted.schema, drop_invalid=namespace.drop_invalid
@@ -23,12 +24,14 @@ def run(namespace: argparse.Namespace) -> None:
             "needs more, or use tfp-flows score"
         )
     load_tensorflow()
-    from tfp_flows.cli.results.comparison import compare, format_table
     from tfp_flows.cli.rows import log_density_function
 
     log_density = log_density_function(fitted.model())
-    densities = {"flow": log_density(table.values, table.context)}
-    densities |= fitted.yardsticks().log_densities(table)
+    yardsticks = fitted.yardsticks()
+    densities = {
+        "flow": log_density(table.values, table.context),
+        **yardsticks.log_densities(joined_rows(table, yardsticks.step)),
+    }
     results = compare(densities, table.schema)
     dropped = f", {table.dropped:,} dropped" if table.dropped else ""
     heading = f"{table.name} ({table.num_rows:,} rows{dropped})"

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import importlib.util
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,8 @@ from tfp_flows.cli.flows import check_base, choose_flow
 from tfp_flows.cli.runs.folder import RunDir, RunRecord
 from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.startup import load_tensorflow
+from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
-
-if TYPE_CHECKING:
-    from tfp_flows.cli.training.checkpoint import Progress
 
 __all__ = ["run"]
 
@@ -27,7 +24,7 @@ _PACKAGES = {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command."""
+    """Trains a model on a table or images, and writes the folder of its run."""
     options = FitOptions.from_namespace(namespace)
     place = RunDir(pathlib.Path(options.out).absolute())
     place.check(resume=options.resume, overwrite=options.overwrite)
@@ -69,7 +66,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     description = data.describe(table)
     print(description.text(), flush=True)
-    data.check(table, integers=options.integers)
+    data.check(table, integers=options.integers, description=description)
     split = data.split_rows(
         table.num_rows,
         options.validation,
@@ -78,31 +75,34 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         seed=options.seed,
         partition=table.partition,
     )
-    _check_parts(table, split)
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow)
     integers = description.integers if options.integers == "dequantize" else ()
+    schema = dataclasses.replace(table.schema, integer_columns=integers)
+    task = Task(options, table, description, split, flow, schema, place.partial)
+    _check_parts(task)
     record = RunRecord(
         version=tfp_flows.__version__,
         options=dataclasses.asdict(options),
-        schema=dataclasses.replace(table.schema, integer_columns=integers),
+        schema=schema,
         fingerprint=table.fingerprint(),
     )
-    folder = place.open(record, resume=options.resume)
-    return Task(options, table, split, flow, record.schema, folder)
+    place.open(record, resume=options.resume)
+    return task
 
 
-def _check_parts(table: data.Table, split: data.Split) -> None:
+def _check_parts(task: Task) -> None:
     """Refuses parts that are too small for what is computed from them."""
-    if len(split.test) < 2:
+    train, test = task.train, task.test
+    if test.num_rows < 2:
         raise data.DataError(
-            f"{table.name}: expected at least 2 rows to report on, received "
-            f"{len(split.test)}: give a larger --test"
+            f"{test.name}: expected at least 2 rows to report on, received "
+            f"{test.num_rows}: give a larger --test"
         )
-    if table.image_shape is None:
-        _check_varying(table.name, table.columns, table.values[split.train])
-    if table.context is not None:
-        _check_varying(table.name, table.context_columns, table.context[split.train])
+    if train.image_shape is None:
+        _check_varying(train.name, train.columns, train.values)
+    if train.context is not None:
+        _check_varying(train.name, train.context_columns, train.context)
 
 
 def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:
@@ -115,12 +115,14 @@ def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> Non
         )
 
 
-def _train_and_report(task: Task) -> "Progress":
+def _train_and_report(task: Task) -> Progress:
     # TensorFlow loads here, after everything that can go wrong without it.
     load_tensorflow()
     from tfp_flows.cli.results.outcome import write_outcome
-    from tfp_flows.cli.training.single import train
+    from tfp_flows.cli.training.boosted import train_mixture
+    from tfp_flows.cli.training.single import train_flow
 
+    train = train_flow if task.options.boost is None else train_mixture
     model, progress = train(task)
     write_outcome(task, model, progress)
     return progress

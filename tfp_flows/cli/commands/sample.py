@@ -1,7 +1,6 @@
 """`tfp-flows sample`: rows from the model, in the data's units and column names."""
 
 import argparse
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +15,7 @@ __all__ = ["run"]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command."""
+    """Draws rows from the model and writes them to a file."""
     target = check_target(namespace.out, ENDINGS, overwrite=namespace.overwrite)
     fitted = FittedRun.read(namespace.run)
     context = _context(fitted, namespace.context_data)
@@ -44,13 +43,9 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
         print(f"context ({', '.join(names)}): of the held-out rows, in turn")
         return fitted.held_out()[1]
     schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
-    context = np.concatenate(list(_values(source, schema)))
+    blocks = stream_rows(source, schema, batch_size=65_536)
+    context = np.concatenate([values for values, _ in blocks])
     if not np.isfinite(context).all():
         row = int(np.argmin(np.isfinite(context).all(axis=1)))
         raise DataError(f"{source}: row {row + 1} holds NaN or an infinity: mend it")
     return context
-
-
-def _values(source: str, schema: Schema) -> Iterator[np.ndarray]:
-    for values, _ in stream_rows(source, schema, batch_size=65_536):
-        yield values

@@ -10,6 +10,7 @@ from tfp_flows.cli.results.fitted import FittedRun
 from tfp_flows.cli.runs.files import check_target, new_file
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import DataError, Schema, stream_rows
+from tfp_flows.diagnostics import p_values
 
 __all__ = ["run"]
 
@@ -19,7 +20,7 @@ Batch = tuple[np.ndarray, np.ndarray | None]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Runs the command.
+    """Writes the log-density and the p-value of each row to a .csv file.
 
     A row so far out that its log-density is no finite number gets minus infinity and
     the smallest p-value, 1 / (n + 1) with n held-out rows.
@@ -34,7 +35,6 @@ def run(namespace: argparse.Namespace) -> None:
     reference, _ = fitted.held_out()
     load_tensorflow()
     from tfp_flows.cli.rows import log_density_function
-    from tfp_flows.diagnostics import p_values
 
     log_density = log_density_function(fitted.model())
     rows = 0

@@ -19,7 +19,7 @@ __all__ = ["Yardsticks", "compare", "format_table", "joined_rows"]
 
 
 def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
-    """Summarizes `[N]` log-densities of the same rows; bits/dim for gray levels."""
+    """Summarizes log-densities [N] of the same rows; bits/dim for gray levels."""
     bits = None if schema.levels is None else len(schema.columns)
     # A row may have minus infinity under several.
     with np.errstate(invalid="ignore"):
@@ -48,9 +48,9 @@ class Yardsticks:
     so that all likelihoods are of the same kind.
 
     Attributes:
-        gaussian: Full covariance.
-        mixture: Number of components chosen on the validation rows.
-        step: `[D]`, step of the grid of each column; 0 for a continuous one.
+        gaussian: full covariance.
+        mixture: number of components chosen on the validation rows.
+        step: [D], step of the grid of each column; 0 for a continuous one.
     """
 
     gaussian: Yardstick
@@ -59,23 +59,27 @@ class Yardsticks:
 
     @classmethod
     def fit(
-        cls, train: Table, validation: Table, step: np.ndarray, *, seed: int
+        cls,
+        train: np.ndarray,
+        validation: np.ndarray,
+        schema: Schema,
+        step: np.ndarray,
+        *,
+        seed: int,
     ) -> "Yardsticks":
-        """Fits both."""
+        """Fits both to rows [N, D + C], as from `joined_rows`."""
         options: dict[str, Any] = {
-            "context_size": len(train.context_columns),
-            "same_units": train.image_shape is not None,
+            "context_size": len(schema.context_columns),
+            "same_units": schema.image_shape is not None,
         }
-        rows = joined_rows(train, step), joined_rows(validation, step)
         return cls(
-            fit_gaussian(*rows, **options),
-            fit_mixture(*rows, seed=seed, **options),
+            fit_gaussian(train, validation, **options),
+            fit_mixture(train, validation, seed=seed, **options),
             step,
         )
 
-    def log_densities(self, table: Table) -> dict[str, np.ndarray]:
-        """Returns the `[N]` log-densities of a table's rows under both."""
-        rows = joined_rows(table, self.step)
+    def log_densities(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the log-densities [N] of rows, as from `joined_rows`, under both."""
         named = {
             "Gaussian": self.gaussian,
             f"mixture of {self.mixture.components}": self.mixture,
@@ -111,7 +115,7 @@ class Yardsticks:
 
 
 def joined_rows(table: Table, step: np.ndarray) -> np.ndarray:
-    """Returns `[N, D + C]` dequantized values and context."""
+    """Returns dequantized values and context, [N, D + C]."""
     noise = np.random.default_rng(0).uniform(size=table.values.shape)
     values = table.values + step * noise
     return values if table.context is None else np.hstack([values, table.context])

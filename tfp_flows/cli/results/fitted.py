@@ -28,7 +28,7 @@ class FittedRun:
 
     Attributes:
         folder: DIR.
-        record: What the run was asked for and given.
+        record: what the run was asked for and given.
     """
 
     folder: pathlib.Path

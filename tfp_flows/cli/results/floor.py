@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_flows.cli.results.comparison import joined_rows
-from tfp_flows.data import Table
+from tfp_flows.data import Schema
 from tfp_flows.diagnostics import linear_flow_optimum
 
 __all__ = ["Floor", "linear_floor"]
@@ -33,38 +32,34 @@ class Floor(NamedTuple):
             return f"no floor of linear flows: {self.refusal}"
         bits = ""
         if self.levels_size is not None:
-            bits = (
-                f" ({-self.held_out / (self.levels_size * math.log(2)):.4f} bits/dim)"
-            )
+            per_dimension = -self.held_out / (self.levels_size * math.log(2))
+            bits = f" ({per_dimension:.4f} bits/dim)"
         return (
             f"floor, the optimum of linear flows: {self.held_out:.3f}{bits}, "
             f"on the training rows {self.fitted:.3f}"
         )
 
 
-def linear_floor(train: Table, test: Table, step: np.ndarray) -> Floor:
+def linear_floor(train: np.ndarray, test: np.ndarray, schema: Schema) -> Floor:
     """Returns the optimum of linear flows fitted to `train`, judged on `test`.
 
-    With context it is that of conditional ones: ``log p(x, c) − log p(c)``, both at
+    With context it is that of conditional ones: log p(x, c) − log p(c), both at
     their optimum.
 
     Args:
-        train: Rows the flow was fitted to.
-        test: Rows it is reported on.
-        step: `[D]`, step of the grid of each dequantized column, else 0.
+        train: rows the flow was fitted to, [N, D + C], dequantized values and context.
+        test: rows it is reported on, likewise.
+        schema: what a row of the data holds.
     """
-    fitted_rows, held_out_rows = joined_rows(train, step), joined_rows(test, step)
-    size = len(train.columns)
+    size = len(schema.columns)
     try:
-        joint = linear_flow_optimum(fitted_rows, x_heldout=held_out_rows)
+        joint = linear_flow_optimum(train, x_heldout=test)
         parts = [joint.log_likelihood, joint.heldout_log_likelihood or 0.0]
-        if train.context is not None:
-            given = linear_flow_optimum(
-                fitted_rows[:, size:], x_heldout=held_out_rows[:, size:]
-            )
+        if schema.context_columns:
+            given = linear_flow_optimum(train[:, size:], x_heldout=test[:, size:])
             parts[0] -= given.log_likelihood
             parts[1] -= given.heldout_log_likelihood or 0.0
     except ValueError as error:
         return Floor(refusal=str(error))
-    levels = None if train.schema.levels is None else size
+    levels = None if schema.levels is None else size
     return Floor(parts[0], parts[1], levels_size=levels)

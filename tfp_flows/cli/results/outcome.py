@@ -2,23 +2,28 @@
 
 import contextlib
 import csv
-import dataclasses
 import io
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from tfp_flows.cli.results.comparison import Yardsticks, compare, format_table
+from tfp_flows.cli.results.comparison import (
+    Yardsticks,
+    compare,
+    format_table,
+    joined_rows,
+)
 from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, YARDSTICKS
 from tfp_flows.cli.results.floor import Floor, linear_floor
 from tfp_flows.cli.results.pages import write_pages
-from tfp_flows.cli.rows import dequantized_part, log_density_function
+from tfp_flows.cli.rows import log_density_function
 from tfp_flows.cli.runs.files import write_json
-from tfp_flows.cli.training.checkpoint import Progress
+from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
 from tfp_flows.data import Table
 from tfp_flows.diagnostics import Result
+from tfp_flows.distributions.structure import grid_step
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_outcome"]
@@ -28,26 +33,19 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     """Writes every file of a complete run to the task's folder, and prints the table.
 
     Args:
-        task: The run.
-        model: The best model.
-        progress: The end of training.
+        task: the run.
+        model: the best model.
+        progress: the end of training.
     """
-    folder, test = task.folder, task.part("test")
+    folder, test = task.folder, task.test
     model.save(folder / MODEL)
     _export(model, folder / "saved_model")
     _write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
     _write_held_out(folder / HELD_OUT, test, density)
-    yardsticks = Yardsticks.fit(
-        task.part("train"),
-        task.part("validation"),
-        _step(model, test),
-        seed=task.options.seed,
-    )
+    yardsticks, floor, others = _others(task, model)
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
-    densities = {_title(task, model): density, **yardsticks.log_densities(test)}
-    results = compare(densities, test.schema)
-    floor = linear_floor(task.part("train"), test, yardsticks.step)
+    results = compare({_title(task, model): density, **others}, task.schema)
     _write_metrics(task, model, progress, results, floor)
     write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
@@ -68,11 +66,19 @@ def _export(model: DensityModel, folder: pathlib.Path) -> None:
         model.export(str(folder), verbose=False)
 
 
-def _step(model: DensityModel, table: Table) -> np.ndarray:
-    dequantized = dequantized_part(model.distribution)
-    if dequantized is not None:
-        return np.asarray(dequantized.step, "float64").reshape(-1)
-    return np.zeros(len(table.columns))
+def _others(
+    task: Task, model: DensityModel
+) -> tuple[Yardsticks, Floor, dict[str, np.ndarray]]:
+    """What the model is compared with, and the yardsticks' log-densities, [N]."""
+    step = grid_step(model.distribution).reshape(-1)
+    train, validation, test = (
+        joined_rows(part, step) for part in (task.train, task.validation, task.test)
+    )
+    yardsticks = Yardsticks.fit(
+        train, validation, task.schema, step, seed=task.options.seed
+    )
+    floor = linear_floor(train, test, task.schema)
+    return yardsticks, floor, yardsticks.log_densities(test)
 
 
 def _write_history(path: pathlib.Path, progress: Progress) -> None:
@@ -94,17 +100,13 @@ def _write_metrics(
     results: tuple[Result, ...],
     floor: Floor,
 ) -> None:
-    split = task.split
     content = {
         "flow": task.flow,
         "epochs": progress.epoch,
         "components": len(getattr(model, "component_models", [model])),
         "best_epoch": progress.best_epoch,
         "validation_nats": -progress.best_loss,
-        "rows": {
-            field.name: len(getattr(split, field.name))
-            for field in dataclasses.fields(split)
-        },
+        "rows": task.counts,
         "held_out": [result._asdict() for result in results],
         "linear_floor": floor._asdict(),
     }

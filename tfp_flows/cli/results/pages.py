@@ -5,9 +5,9 @@ import numpy as np
 import tfp_flows
 from tfp_flows import diagnostics
 from tfp_flows.cli.rows import draw_rows, log_density_function
-from tfp_flows.cli.training.checkpoint import Progress
+from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import Table, describe
+from tfp_flows.data import Table
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_pages"]
@@ -31,21 +31,23 @@ def write_pages(
     """Writes `report.html` and its pictures to the task's folder.
 
     Args:
-        task: The run.
-        model: The best model.
-        progress: The end of training.
-        results: Likelihoods of the held-out rows, the model's first.
-        log_density: `[N]`, of the held-out rows.
-        floor: Mean log-likelihood of the held-out rows under the best linear flow.
+        task: the run.
+        model: the best model.
+        progress: the end of training.
+        results: likelihoods of the held-out rows, the model's first.
+        log_density: [N], of the held-out rows.
+        floor: mean log-likelihood of the held-out rows under the best linear flow.
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
-    test = task.part("test").take(shown)
-    samples, given = _samples(task, model, test)
+    test = task.test.take(shown)
+    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
+    samples, given = _draws(task, model, test, count)
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
+    counts = " / ".join(f"{count:,}" for count in task.counts.values())
     report = diagnostics.ReportData(
         title=f"{task.flow} on {task.table.name}",
-        description=describe(task.table).text().splitlines(),
+        description=task.description.text().splitlines(),
         results=results,
         history={
             name: [record[name] for record in progress.history]
@@ -70,7 +72,7 @@ def write_pages(
             "learning rate": options.learning_rate,
             "patience": options.patience,
             "seed": options.seed,
-            "split": f"{options.split}, rows {_counts(task)}",
+            "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
         },
         floor=None if floor is None else -floor,
@@ -79,19 +81,16 @@ def write_pages(
     diagnostics.write_report(task.folder, report)
 
 
-def _samples(
-    task: Task, model: DensityModel, test: Table
+def _draws(
+    task: Task, model: DensityModel, rows: Table, count: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
-    blocks = list(
-        draw_rows(
-            model, test.schema, count, seed=task.options.seed, context=test.context
-        )
+    """Returns drawn values, [count, D], and the rows' context, which takes turns."""
+    blocks = draw_rows(
+        model, rows.schema, count, seed=task.options.seed, context=rows.context
     )
-    values = np.concatenate([values for values, _ in blocks])
-    if test.context is None:
-        return values, None
-    return values, np.concatenate([context for _, context in blocks])
+    values, contexts = zip(*blocks, strict=True)
+    given = None if rows.context is None else np.concatenate(contexts)
+    return np.concatenate(values), given
 
 
 def _ranks(
@@ -101,20 +100,6 @@ def _ranks(
     if test.context is None:
         return diagnostics.column_ranks(test.values, samples), len(samples)
     some = test.take(np.arange(min(test.num_rows, _RANKED_ROWS)))
-    blocks = draw_rows(
-        model,
-        test.schema,
-        some.num_rows * _DRAWS_PER_ROW,
-        seed=task.options.seed,
-        context=some.context,
-    )
-    draws = np.concatenate([values for values, _ in blocks])
+    draws, _ = _draws(task, model, some, some.num_rows * _DRAWS_PER_ROW)
     draws = draws.reshape(_DRAWS_PER_ROW, *some.values.shape)
     return diagnostics.conditional_ranks(some.values, draws), None
-
-
-def _counts(task: Task) -> str:
-    split = task.split
-    return " / ".join(
-        f"{len(part):,}" for part in (split.train, split.validation, split.test)
-    )

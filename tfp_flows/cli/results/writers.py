@@ -19,7 +19,7 @@ def write_rows(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     """Writes rows to a file, in the format of its ending.
 
     Context columns follow the modeled ones; a `.npz` file holds `x` and `context`.
-    Images become uint8 arrays `[N, H, W]` or `[N, H, W, C]` in `.npy` and `.npz` files.
+    Images become uint8 arrays [N, H, W] or [N, H, W, C] in `.npy` and `.npz` files.
     """
     _WRITERS[path.suffix.lower()](path, schema, blocks)
 

@@ -72,10 +72,10 @@ def reading(path: pathlib.Path) -> Iterator[None]:
     """Turns what a reader raises for a missing or damaged file into one line.
 
     Args:
-        path: The file of a run that is read within.
+        path: the file of a run that is read within.
 
     Raises:
-        RunError: Naming the file.
+        RunError: the file cannot be read; it is named.
     """
     try:
         yield

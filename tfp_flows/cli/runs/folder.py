@@ -7,9 +7,8 @@ import pathlib
 import shutil
 from typing import Any
 
-from tfp_flows.cli.runs.files import write_json
-from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.runs.files import reading, write_json
 from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.data import Schema
 
@@ -26,9 +25,9 @@ class RunRecord:
     """What a run was asked for and given: the file `run.json`.
 
     Attributes:
-        version: Version of this package.
-        options: Fields of `FitOptions`.
-        schema: What a row of the data holds.
+        version: of this package.
+        options: fields of `FitOptions`.
+        schema: what a row of the data holds.
         fingerprint: SHA-256 of the data's names and numbers.
     """
 
@@ -62,7 +61,7 @@ class RunDir:
     """The places of one run.
 
     Attributes:
-        final: The folder DIR of a complete run.
+        final: the folder DIR of a complete run.
     """
 
     final: pathlib.Path
@@ -105,7 +104,7 @@ class RunDir:
         """Returns the partial folder: a new one, or the one of the same run.
 
         Raises:
-            RunError: When the run to resume had other options or data, or the folder
+            RunError: the run to resume had other options or data, or the folder
                 cannot be written.
         """
         if resume:

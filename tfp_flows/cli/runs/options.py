@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import sys
 from typing import Literal
 
 __all__ = ["FitOptions"]
@@ -41,6 +42,13 @@ class FitOptions:
         """Takes the options of this class from a parsed command line."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: getattr(namespace, name) for name in names})
+
+    @property
+    def verbose(self) -> int:
+        """As Keras counts: 0 nothing, 1 a bar on a screen, 2 a line an epoch."""
+        if self.quiet:
+            return 0
+        return 1 if sys.stdout.isatty() else 2
 
     def difference(self, earlier: dict) -> str | None:
         """Names the first option that differs from an earlier run's, if any.

@@ -34,13 +34,13 @@ def fitted_base(task: Task) -> tfd.Distribution | None:
     Marginals and copula train with the flow. What was decided is printed.
 
     Args:
-        task: The run.
+        task: the run.
 
     Returns:
         A distribution, or None for the architecture's own base: the mixture.
 
     Raises:
-        RunError: When there are too few rows to estimate from.
+        RunError: there are too few rows to estimate from.
     """
     kind = task.options.base
     if kind in (None, "mixture"):
@@ -59,7 +59,7 @@ def _start(task: Task, normal: tfd.Distribution) -> np.ndarray:
     """Training rows as the flow's first step has them, [N, D]."""
     distribution = build_distribution(task.flow, task.schema, base=normal)
     model = FlowModel(distribution)
-    x, context = event_arrays(model, task.part("train"))
+    x, context = event_arrays(model, task.train.values, task.train.context)
     chosen = np.random.default_rng(task.options.seed).permutation(len(x))[:_ROWS]
     x, context = x[chosen], None if context is None else context[chosen]
     model.adapt(x, context)

@@ -21,11 +21,11 @@ def training_batches(
     batch are left out of an epoch, others in each.
 
     Args:
-        x: `[N, event...]`.
-        context: `[N, C]`, or None.
-        batch_size: Rows of a batch; at most N.
-        seed: Seed of all permutations.
-        first_epoch: Epoch of the first batch.
+        x: [N, event...].
+        context: [N, C], or None.
+        batch_size: rows of a batch; at most N.
+        seed: of all permutations.
+        first_epoch: epoch of the first batch.
 
     Returns:
         A dataset of `(x,)` or `((x, context),)`, and the steps of an epoch.

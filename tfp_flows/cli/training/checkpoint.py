@@ -1,7 +1,5 @@
-"""A checkpoint each epoch, from which a killed run goes on to the same result."""
+"""A checkpoint after each epoch or component, to go on from to the same result."""
 
-import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -11,70 +9,22 @@ from typing import Any
 import keras
 
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.runs.files import reading, write_json
-from tfp_flows.cli.runs.folder import STATE
+from tfp_flows.cli.training.progress import Progress
+from tfp_flows.models import BoostedFlow, BoostingStage
 
-__all__ = ["Checkpoint", "Progress"]
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where training stands: the file `state.json`, which names the checkpoints.
-
-    Attributes:
-        epoch: Number of complete epochs.
-        last: File with the model and optimizer after `epoch`.
-        best: File with those of the best epoch.
-        best_loss: Best validation loss, in nats a row.
-        wait: Epochs since the best.
-        history: One record for each complete epoch.
-        seconds: Time spent on the complete epochs.
-    """
-
-    epoch: int = 0
-    last: str = ""
-    best: str = ""
-    best_loss: float = math.inf
-    wait: int = 0
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    seconds: float = 0.0
-
-    @classmethod
-    def read(cls, folder: pathlib.Path) -> "Progress | None":
-        """Returns the progress of the run in a folder; None before its first file."""
-        path = folder / STATE
-        if not path.exists():
-            return None
-        with reading(path):
-            return cls(**json.loads(path.read_text()))
-
-    @property
-    def best_epoch(self) -> int:
-        """Number of epochs after which the best weights were reached."""
-        return self.epoch - self.wait
-
-    def write(self, folder: pathlib.Path) -> None:
-        """Writes the state to a folder, and removes checkpoints it does not name."""
-        write_json(folder / STATE, dataclasses.asdict(self))
-        for path in folder.glob("epoch-*.keras"):
-            if path.name not in (self.last, self.best):
-                path.unlink()
-
-    def remove(self, folder: pathlib.Path) -> None:
-        """Removes the state and all checkpoints of a complete run."""
-        # The state goes first, so that it never names a file that is gone.
-        (folder / STATE).unlink(missing_ok=True)
-        for path in folder.glob("epoch-*.keras"):
-            path.unlink()
+__all__ = ["Checkpoint"]
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves each epoch, stops when validation no longer improves or numbers fail.
+    """Records each epoch, saves what is complete, stops where numbers fail.
+
+    A flow is saved after each epoch, and stops when validation no longer improves; a
+    mixture is saved after each of its components, which have their own patience.
 
     Args:
-        folder: Where to write.
-        progress: Where training stands; updated at the end of each epoch.
-        patience: Epochs without improvement after which training stops.
+        folder: where to write.
+        progress: where training stands; updated with each checkpoint.
+        patience: epochs without improvement after which a flow stops.
     """
 
     def __init__(
@@ -84,6 +34,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder = folder
         self.progress = progress
         self.patience = patience
+        self._records: list[dict[str, float]] = []
         self._started = 0.0
 
     @property
@@ -92,8 +43,8 @@ class Checkpoint(keras.callbacks.Callback):
         return self.progress.wait >= self.patience
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Saves the state before the first epoch, so that there always is one."""
-        if self.progress.epoch == 0:
+        """Saves a flow before its first epoch, so that there always is a state."""
+        if self.progress.epoch == 0 and not self._has_stages:
             self._save()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -102,31 +53,44 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         """Stops at the first batch whose loss is no number."""
-        if not math.isfinite(logs["loss"]):
-            raise self._divergence("training loss")
+        self._check(logs["loss"], "training loss")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Records the epoch and saves."""
-        loss = float(logs["val_loss"])
-        if not math.isfinite(loss):
-            raise self._divergence("validation loss")
-        progress = self.progress
-        progress.epoch = epoch + 1
-        progress.seconds += time.monotonic() - self._started
-        progress.history.append(
-            {
-                "epoch": epoch + 1,
-                "loss": float(logs["loss"]),
-                "val_loss": loss,
-                "learning_rate": float(self.model.optimizer.learning_rate),
-            }
-        )
-        improved = loss < progress.best_loss
-        progress.wait = 0 if improved else progress.wait + 1
-        if improved:
-            progress.best_loss = loss
-        self._save()
+        """Records the epoch; with it a flow is complete, and saved."""
+        loss, best = float(logs["val_loss"]), self.progress.best_loss
+        stage = {"stage": int(logs["stage"])} if self._has_stages else {}
+        record = {
+            "epoch": epoch + 1,
+            **stage,
+            "loss": float(logs["loss"]),
+            "val_loss": loss,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+        }
+        self._records.append(record)
+        if self._has_stages:
+            return
+        self._check(loss, "validation loss")
+        self.progress.wait = 0 if loss < best else self.progress.wait + 1
+        self._complete(min(loss, best), time.monotonic() - self._started)
         self.model.stop_training = self.finished
+
+    def on_stage_end(self, stage: BoostingStage) -> None:
+        """Saves a mixture with its newest component."""
+        self._complete(stage.val_loss, stage.seconds)
+
+    @property
+    def _has_stages(self) -> bool:
+        return isinstance(self.model, BoostedFlow)
+
+    def _complete(self, best_loss: float | None, seconds: float) -> None:
+        progress = self.progress
+        progress.history += self._records
+        self._records = []
+        progress.epoch = len(progress.history)
+        progress.seconds += seconds
+        if best_loss is not None:
+            progress.best_loss = best_loss
+        self._save()
 
     def _save(self) -> None:
         progress = self.progress
@@ -138,10 +102,17 @@ class Checkpoint(keras.callbacks.Callback):
         os.replace(unfinished, self.folder / progress.last)
         progress.write(self.folder)
 
-    def _divergence(self, what: str) -> RunError:
-        return RunError(
-            f"the {what} is not a number in epoch {self.progress.epoch + 1}: the last "
-            f"good weights are kept in {self.folder / self.progress.last}; start again "
-            "with --overwrite and a smaller --learning-rate, or look for extreme rows "
-            "in the data"
+    def _check(self, loss: float, what: str) -> None:
+        if math.isfinite(loss):
+            return
+        where, good = f"epoch {self.progress.epoch + 1}", "the last good weights"
+        if self._has_stages:
+            where, good = f"component {self.model.num_trained + 1}", "those before it"
+        last, kept = self.progress.last, ""
+        if last:
+            kept = f"{good} are kept in {self.folder / last}; "
+        raise RunError(
+            f"the {what} is not a number in {where}: {kept}start again with "
+            "--overwrite and a smaller --learning-rate, or look for extreme rows in "
+            "the data"
         )

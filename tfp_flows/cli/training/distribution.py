@@ -24,10 +24,10 @@ def build_distribution(
     """Returns the untrained distribution of rows of the given schema.
 
     Args:
-        flow: One of `flows.FLOWS`.
-        schema: What a row of the data holds.
-        seed: Seed of the initial weights.
-        base: Distribution over the flow's base; None for the architecture's own.
+        flow: one of `flows.FLOWS`.
+        schema: what a row of the data holds.
+        seed: of the initial weights.
+        base: distribution over the flow's base; None for the architecture's own.
     """
     size = len(schema.columns)
     context_size = len(schema.context_columns) or None

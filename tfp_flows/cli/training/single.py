@@ -1,6 +1,4 @@
-"""Training a model to its best validation likelihood, resumable after each epoch."""
-
-import sys
+"""Training a flow to its best validation likelihood, resumable after each epoch."""
 
 import keras
 import numpy as np
@@ -10,36 +8,26 @@ from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.training.bases import fitted_base
 from tfp_flows.cli.training.batches import training_batches
-from tfp_flows.cli.training.boosted import boost
-from tfp_flows.cli.training.checkpoint import Checkpoint, Progress
+from tfp_flows.cli.training.checkpoint import Checkpoint
 from tfp_flows.cli.training.distribution import build_distribution
-from tfp_flows.cli.training.optimizer import new_optimizer, print_plan
+from tfp_flows.cli.training.optimizer import new_optimizer
+from tfp_flows.cli.training.progress import Progress
+from tfp_flows.cli.training.start import start
 from tfp_flows.cli.training.task import Task
-from tfp_flows.models import DensityModel, FlowModel
+from tfp_flows.models import FlowModel
 
-__all__ = ["train"]
+__all__ = ["train_flow"]
 
 
-def train(task: Task) -> tuple[DensityModel, Progress]:
-    """Trains, or goes on training, and returns the best model: a flow or a mixture.
+def train_flow(task: Task) -> tuple[FlowModel, Progress]:
+    """Trains, or goes on training, a flow, and returns its best epoch.
 
     Raises:
-        RunError: When the loss is no longer a number.
+        RunError: the loss is no longer a number.
     """
-    options = task.options
-    keras.utils.set_random_seed(options.seed)
-    if options.boost is not None:
-        return boost(task)
-    progress = Progress.read(task.folder)
-    if progress is None:
-        progress, model = Progress(), _new_model(task)
-    else:
-        print(f"\nresuming after epoch {progress.epoch}")
-        with reading(task.folder / progress.last):
-            model = keras.models.load_model(task.folder / progress.last)
-    print_plan(task, model)
-    checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
-    if progress.epoch < options.epochs and not checkpoint.finished:
+    model, progress = start(task, _new_model)
+    checkpoint = Checkpoint(task.folder, progress, patience=task.options.patience)
+    if progress.epoch < task.options.epochs and not checkpoint.finished:
         _fit(task, model, checkpoint)
     with reading(task.folder / progress.best):
         best = keras.models.load_model(task.folder / progress.best, compile=False)
@@ -56,7 +44,7 @@ def _new_model(task: Task) -> FlowModel:
     optimizer = new_optimizer(task)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
-    x, context = event_arrays(model, task.part("train"))
+    x, context = event_arrays(model, task.train.values, task.train.context)
     order = np.random.default_rng(options.seed).permutation(len(x))
     model.adapt(x[order], None if context is None else context[order])
     return model
@@ -66,15 +54,14 @@ def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
     options = task.options
     first = checkpoint.progress.epoch
     batches, steps = training_batches(
-        *event_arrays(model, task.part("train")),
+        *event_arrays(model, task.train.values, task.train.context),
         batch_size=task.batch_size,
         seed=options.seed,
         first_epoch=first,
     )
-    x, context = event_arrays(model, task.part("validation"))
+    x, context = event_arrays(model, task.validation.values, task.validation.context)
     rows = (x,) if context is None else ((x, context),)
     validation = tf.data.Dataset.from_tensor_slices(rows)
-    verbose = 1 if sys.stdout.isatty() else 2
     model.fit(
         batches,
         validation_data=validation.batch(rows_at_a_time(model.distribution)),
@@ -82,5 +69,5 @@ def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
         initial_epoch=first,
         steps_per_epoch=steps,
         callbacks=[checkpoint],
-        verbose=0 if options.quiet else verbose,
+        verbose=options.verbose,
     )

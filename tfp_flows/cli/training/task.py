@@ -1,6 +1,7 @@
 """One checked run, from which a training starts."""
 
 import dataclasses
+import functools
 import pathlib
 
 from tfp_flows import data
@@ -17,28 +18,50 @@ class Task:
     """One run, checked: what remains is to train.
 
     Attributes:
-        options: What was asked for.
-        table: All rows.
-        split: Which rows are for what.
-        flow: Name of the architecture.
-        schema: What a row holds, and which columns to dequantize.
-        folder: Where to write.
+        options: what was asked for.
+        table: all rows.
+        description: of the table.
+        split: which rows are for what.
+        flow: name of the architecture.
+        schema: what a row holds, and which columns to dequantize.
+        folder: where to write.
     """
 
     options: FitOptions
     table: data.Table
+    description: data.Description
     split: data.Split
     flow: str
     schema: data.Schema
     folder: pathlib.Path
 
+    @functools.cached_property
+    def train(self) -> data.Table:
+        """The rows to fit to."""
+        return self.table.take(self.split.train)
+
+    @functools.cached_property
+    def validation(self) -> data.Table:
+        """The rows to stop on."""
+        return self.table.take(self.split.validation)
+
+    @functools.cached_property
+    def test(self) -> data.Table:
+        """The rows to report on."""
+        return self.table.take(self.split.test)
+
     @property
     def batch_size(self) -> int:
         """Rows of a training step: what was asked for, or what suits the table."""
-        num_rows = len(self.split.train)
+        num_rows = self.train.num_rows
         suited = min(_BATCH_SIZE, max(num_rows // _STEPS, _SMALLEST_BATCH))
         return min(self.options.batch_size or suited, num_rows)
 
-    def part(self, name: str) -> data.Table:
-        """Returns the rows of the part `train`, `validation` or `test`."""
-        return self.table.take(getattr(self.split, name))
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of rows of each part."""
+        return {
+            "train": self.train.num_rows,
+            "validation": self.validation.num_rows,
+            "test": self.test.num_rows,
+        }
