@@ -92,14 +92,7 @@ class DensityModel(keras.Model, abc.ABC):
             seed: a whole number, or a stateless seed of shape [2]: the same seed
                 gives the same samples. None draws a new one from the model's state.
         """
-        seed = tf.cast(self.seeds.next() if seed is None else seed, tf.int32)
-        if seed.shape.rank == 0:
-            seed = tf.stack([0, seed])
-        if seed.shape != [2]:
-            raise ValueError(
-                "seed must be a whole number or a stateless seed of shape [2], "
-                f"received shape {tuple(seed.shape)}."
-            )
+        seed = self.seeds.stateless(seed)
         if not tf.is_tensor(n) and (int(n) != n or n < 0):
             raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
         context = None if context is None else tf.convert_to_tensor(context)

@@ -1,6 +1,9 @@
 """Trainings in stages, which callbacks see as one training."""
 
-from collections.abc import Iterable
+# Hooks of Keras, which says what they are for.
+# ruff: noqa: D102
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -16,43 +19,55 @@ class StageRelay(keras.callbacks.Callback):
     """Passes the events of a stage on to the callbacks of the whole training.
 
     They see one model, the whole, and epochs that go on counting from stage to stage.
+    Where one of them stops the whole, the stage stops.
 
     Args:
         callbacks: of the whole training; their model is the whole.
-        first_epoch: epochs of the stages before.
+        first_epoch: epochs of the stages before, where a stage counts from zero.
+        may_stop: whether a stage may end now; None: always.
     """
 
     def __init__(
-        self, callbacks: keras.callbacks.CallbackList, first_epoch: int
+        self,
+        callbacks: keras.callbacks.CallbackList,
+        first_epoch: int = 0,
+        may_stop: Callable[[], bool] | None = None,
     ) -> None:
         super().__init__()
         self._callbacks, self._first_epoch = callbacks, first_epoch
+        self._may_stop = may_stop
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Passes on."""
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._callbacks.on_epoch_begin(self._first_epoch + epoch, logs)
 
-    def on_train_batch_begin(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        """Passes on."""
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._callbacks.on_epoch_end(self._first_epoch + epoch, logs)
+        self._heed()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._callbacks.on_train_batch_begin(batch, logs)
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        """Passes on, and stops where a callback stops the whole."""
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._callbacks.on_train_batch_end(batch, logs)
         self._heed()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Passes on, and stops where a callback stops the whole."""
-        self._callbacks.on_epoch_end(self._first_epoch + epoch, logs)
-        self._heed()
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._callbacks.on_test_begin(logs)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._callbacks.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._callbacks.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._callbacks.on_test_batch_end(batch, logs)
 
     def _heed(self) -> None:
         if self._callbacks.model.stop_training:
             self.model.stop_training = True
+        if self._may_stop is not None and not self._may_stop():
+            self.model.stop_training = False
 
 
 def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

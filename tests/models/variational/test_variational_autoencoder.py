@@ -492,7 +492,7 @@ def test_components_have_to_be_fresh():
     same = component(0)
     with pytest.raises(ValueError, match="returned a bijector that an earlier call"):
         BoostedPosterior(lambda index: same, 2)
-    with pytest.raises(ValueError, match="share the weight"):
+    with pytest.raises(ValueError, match="shares the weight"):
         build(BoostedPosterior(lambda index: tfb.Chain([same]), 2))
     for count in (0, None):
         with pytest.raises(ValueError, match="at least 1"):

@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.flow_model import FlowModel
 
-__all__ = ["check_fresh", "component_model", "registered_name", "unknown_component"]
+__all__ = ["component_model", "registered_name", "unknown_component"]
 
 
 def component_model(
@@ -47,22 +47,6 @@ def _takes_number(component: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def check_fresh(model: FlowModel, others: Sequence[FlowModel]) -> None:
-    """Refuses a component that shares weights with others.
-
-    Raises:
-        ValueError: it does.
-    """
-    known = {id(v.value): v.path for other in others for v in other.weights}
-    shared = [known[id(v.value)] for v in model.weights if id(v.value) in known]
-    if shared:
-        raise ValueError(
-            f"Component {len(others)} shares the weight {shared[0]} with an earlier "
-            "one, so that training it would change both. Let the component function "
-            "build everything anew at each call."
-        )
 
 
 def registered_name(function: Callable[..., Any]) -> str | None:

@@ -9,10 +9,10 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions import BoostedMixture
-from tfp_flows.models.boosted.components import check_fresh, component_model
+from tfp_flows.models.boosted.components import component_model
 from tfp_flows.models.boosted.stage import BoostingStage
 from tfp_flows.models.bridge.adapter import DistributionAdapter
-from tfp_flows.models.bridge.tracking import adopt
+from tfp_flows.models.bridge.tracking import adopt, check_distinct
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.flow_model import FlowModel
 
@@ -93,7 +93,7 @@ class GrowingMixture(DensityModel, abc.ABC):
         with self.distribute_strategy.scope():
             index = len(self.component_models)
             model = component_model(self.component, index, self.penalties)
-            check_fresh(model, self.component_models)
+            check_distinct([*self.component_models, model])
             log_weight = tf.Variable(
                 tf.cast(np.log(_ABSENT), self._adapter.dtype),
                 trainable=False,

@@ -1,6 +1,7 @@
 """Seeds that a model draws itself, part of what it saves."""
 
 import random
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,6 +34,25 @@ class SeedSequence(keras.layers.Layer):
         )
         self.state.assign([random.randrange(2**31), 0])
         self.built = True
+
+    def stateless(self, seed: Any = None) -> tf.Tensor:
+        """Returns a stateless seed of shape [2] for one that a user gave.
+
+        Args:
+            seed: a whole number, a stateless seed, or None for the next of the model.
+
+        Raises:
+            ValueError: another shape.
+        """
+        seed = tf.cast(self.next() if seed is None else seed, tf.int32)
+        if seed.shape.rank == 0:
+            seed = tf.stack([0, seed])
+        if seed.shape != [2]:
+            raise ValueError(
+                "seed must be a whole number or a stateless seed of shape [2], "
+                f"received shape {tuple(seed.shape)}."
+            )
+        return seed
 
     def next(self) -> tf.Tensor:
         """Returns a seed, int32 of shape [2], and advances the state."""

@@ -10,14 +10,14 @@ trains; so the list is made from three sources, the last of which misses nothing
 3. what one traced evaluation of the log-density reads, closures included.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["Tracked", "adopt", "track"]
+__all__ = ["Tracked", "adopt", "check_distinct", "track"]
 
 
 class Tracked(NamedTuple):
@@ -82,6 +82,24 @@ def adopt(variable: tf.Variable) -> keras.Variable:
         # A Keras name has no path in it.
         name=variable.name.split(":")[0].replace("/", "_"),
     )
+
+
+def check_distinct(components: Sequence[keras.layers.Layer]) -> None:
+    """Refuses components of a mixture that share weights.
+
+    Raises:
+        ValueError: training one would change another.
+    """
+    owners: dict[int, int] = {}
+    for index, component in enumerate(components):
+        for variable in component.variables:
+            owner = owners.setdefault(id(variable.value), index)
+            if owner != index:
+                raise ValueError(
+                    f"Component {index} shares the weight {variable.path!r} with "
+                    f"component {owner}: training one would change both. Build every "
+                    "part of a component anew, at each call of its function."
+                )
 
 
 def _identities(variables: Iterable[tf.Variable]) -> set[int]:

@@ -1,7 +1,7 @@
 """What an autoencoder accepts, checked before anything is trained."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -29,7 +29,6 @@ __all__ = [
     "dtype_of",
     "event_shape_of",
     "latent_size_of",
-    "pack_validation",
 ]
 
 # Largest error of a round trip, relative to 1 + |z|, that is rounding and no mistake.
@@ -231,25 +230,3 @@ def checked_data(
     check_rows(rows, event_shape, "x", dtype)
     likelihood.check(rows)
     return x if is_dataset else rows.astype(dtype.as_numpy_dtype)
-
-
-def pack_validation(data: Any, checked: Callable[[Any], Any]) -> Any:
-    """Returns `validation_data` as Keras takes it, checked as data to train on.
-
-    Args:
-        data: x, a data set, or (x,), (x, None) or (x, None, sample_weight).
-        checked: checks x.
-    """
-    if not isinstance(data, tuple):
-        x = checked(data)
-        return x if isinstance(x, tf.data.Dataset) else (x, None)
-    x, y, weight = (*data, None, None)[:3]
-    if y is not None or len(data) > 3:
-        raise ValueError(
-            "validation_data must be x, (x,) or (x, None, sample_weight): an "
-            "autoencoder has no target."
-        )
-    x = checked(x)
-    if weight is None:
-        return (x, None)
-    return (x, np.zeros(len(x), "float32"), weight)

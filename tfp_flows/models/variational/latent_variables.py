@@ -4,6 +4,7 @@ log p(x, z) = log p(x|z) + log N(z; 0, I),   q(z|x) = Σⱼ wⱼ gⱼ(z|x)
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -27,10 +28,10 @@ _MEAN_DRAWS = 64
 
 
 class LatentVariables:
-    """What an autoencoder computes, given the weights w of its components.
+    """What an autoencoder computes with the weights w of its components.
 
-    Nothing here is traced, trained or saved: this is the model's mathematics. Where w
-    is an argument, its length c says that the first c components are in use.
+    Nothing here is traced, trained or saved: this is the model's mathematics. The
+    length c of w says that the first c components are in use.
 
     Args:
         encoder: x → [N, 2d + C].
@@ -38,6 +39,7 @@ class LatentVariables:
         posterior: the family of q(z|x).
         likelihood: p(x|z), or its name.
         event_shape: shape of one x, or None for the encoder's.
+        weights: returns w as it is now, [c].
 
     Raises:
         TypeError: an argument of a wrong kind.
@@ -52,10 +54,11 @@ class LatentVariables:
         posterior: Any,
         likelihood: Any,
         event_shape: tuple[int, ...] | None,
+        weights: Callable[[], tf.Tensor],
     ) -> None:
         arguments.check_kinds(encoder, decoder, posterior)
         self.encoder, self.decoder, self.posterior = encoder, decoder, posterior
-        self.likelihood = likelihood_named(likelihood)
+        self.likelihood, self._weights = likelihood_named(likelihood), weights
         self.event_shape = arguments.event_shape_of(encoder, event_shape)
         self.dtype = arguments.dtype_of(encoder, self.event_shape)
         self.context_size = arguments.context_size_of(posterior.bijectors)
@@ -103,10 +106,9 @@ class LatentVariables:
         """g₁(·|x) … of the count in use, batch shape [N]."""
         return [self._component(index, encoded) for index in range(count)]
 
-    def posterior_distribution(
-        self, x: tf.Tensor, weights: tf.Tensor
-    ) -> tfd.Distribution:
+    def posterior_distribution(self, x: tf.Tensor) -> tfd.Distribution:
         """q(z|x), batch shape [N]."""
+        weights = self._weights()
         components = self.components(self.encoded(x), weights.shape[0])
         return mixture_of(components, weights)
 
@@ -129,10 +131,11 @@ class LatentVariables:
         return tf.reduce_sum(values, axes), prior.log_prob(z)
 
     def evaluation(
-        self, x: tf.Tensor, weights: tf.Tensor, *, training: bool, **schedule: Any
+        self, x: tf.Tensor, *, training: bool, **schedule: Any
     ) -> StageEvaluation:
         """The components in use at a batch, for `objectives.BoostedBound`."""
-        encoded, count = self.encoded(x, training=training), weights.shape[0]
+        weights, encoded = self._weights(), self.encoded(x, training=training)
+        count = weights.shape[0]
         # Fixed, encoder included: the gradient enters by z alone.
         fixed = [tf.stop_gradient(part) for part in encoded]
         return stage_evaluation(
@@ -143,30 +146,28 @@ class LatentVariables:
             **schedule,
         )
 
-    def bound_terms(
-        self, x: tf.Tensor, weights: tf.Tensor, seed: Any, num_samples: Any = 1
-    ) -> BoundTerms:
+    def bound_terms(self, x: tf.Tensor, seed: Any, num_samples: Any = 1) -> BoundTerms:
         """Terms of the bound with the exact log q(z|x), means over draws, [N]."""
-        draws = self.draws(x, weights, seed, num_samples)
+        draws = self.draws(x, seed, num_samples)
         log_likelihood, log_prior, log_q = draws
         loss = negative_elbo(log_likelihood, log_prior, log_q)
         terms = BoundTerms(loss, -log_likelihood, log_q - log_prior)
         return BoundTerms(*(tf.reduce_mean(term, axis=0) for term in terms))
 
     def draws(
-        self, x: tf.Tensor, weights: tf.Tensor, seed: Any, num_samples: Any
+        self, x: tf.Tensor, seed: Any, num_samples: Any
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns log p(x|z), log p(z) and log q(z|x) at draws of q, [S, N]."""
-        posterior = self.posterior_distribution(x, weights)
+        posterior = self.posterior_distribution(x)
         z = posterior.sample(num_samples, seed=seed)
         log_q = posterior.log_prob(z)
         return (*self.score(x, tf.identity(z)), log_q)
 
     def component_draws(
-        self, x: tf.Tensor, weights: tf.Tensor, seed: Any, num_draws: Any
+        self, x: tf.Tensor, seed: Any, num_draws: Any
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """At draws z of each component, log p(x, z) [c, M] and log gₖ(z) [c, M, c]."""
-        components = self.components(self.encoded(x), weights.shape[0])
+        components = self.components(self.encoded(x), self._weights().shape[0])
         seeds = tf.unstack(tfp.random.split_seed(seed, len(components)))
         joint, densities = [], []
         for component, own in zip(components, seeds, strict=True):
@@ -176,11 +177,9 @@ class LatentVariables:
             densities.append(tf.stack(each, axis=-1))
         return tf.stack(joint), tf.stack(densities)
 
-    def encode(
-        self, x: tf.Tensor, weights: tf.Tensor, seed: Any
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def encode(self, x: tf.Tensor, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """A draw of q(z|x) and its mean, each [N, d]."""
-        posterior = self.posterior_distribution(x, weights)
+        posterior = self.posterior_distribution(x)
         first, second = tf.unstack(tfp.random.split_seed(seed, 2))
         sample = tf.identity(posterior.sample(seed=first))
         if isinstance(posterior, tfd.MultivariateNormalDiag):
@@ -188,9 +187,9 @@ class LatentVariables:
         draws = posterior.sample(_MEAN_DRAWS, seed=second)
         return sample, tf.reduce_mean(draws, axis=0)
 
-    def reconstruct(self, x: tf.Tensor, weights: tf.Tensor, seed: Any) -> tf.Tensor:
+    def reconstruct(self, x: tf.Tensor, seed: Any) -> tf.Tensor:
         """E[x|z] at a draw z of q(z|x), [N, event...]."""
-        posterior = self.posterior_distribution(x, weights)
+        posterior = self.posterior_distribution(x)
         z = tf.identity(posterior.sample(seed=seed))
         return self.likelihood.mean(self.decoded(z))
 

@@ -2,7 +2,7 @@
 
 import abc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,8 +12,9 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.seeds import SeedSequence
-from tfp_flows.models.bridge.tracking import track
-from tfp_flows.models.variational.schedule import stage_callbacks
+from tfp_flows.models.bridge.tracking import check_distinct, track
+from tfp_flows.models.stage_relay import StageRelay, split_callbacks
+from tfp_flows.models.variational.schedule import StageSchedule
 from tfp_flows.objectives import fit_posterior_weights
 
 __all__ = ["BijectorWeights", "StagedModel", "rows_of"]
@@ -63,7 +64,7 @@ class StagedModel(keras.Model, abc.ABC):
     def _prepare_stages(
         self, components: list[BijectorWeights], *, fits_weights: bool
     ) -> None:
-        _check_distinct(components)
+        check_distinct(components)
         self.components = components
         self.seeds = SeedSequence()
         self._fits_weights = fits_weights
@@ -111,18 +112,6 @@ class StagedModel(keras.Model, abc.ABC):
         """Weights of the components so far, [stage]."""
         return self.mixture_weights.value[: self._stage]
 
-    def _seed(self, seed: Any) -> tf.Tensor:
-        """A stateless seed from a whole number, from one, or from the model's state."""
-        seed = tf.cast(self.seeds.next() if seed is None else seed, tf.int32)
-        if seed.shape.rank == 0:
-            seed = tf.stack([0, seed])
-        if seed.shape != [2]:
-            raise ValueError(
-                "seed must be a whole number or a stateless seed of shape [2], "
-                f"received shape {tuple(seed.shape)}."
-            )
-        return seed
-
     def _synchronize(self) -> None:
         """Follows the saved stage after weights were loaded."""
         if tf.inside_function():
@@ -141,9 +130,10 @@ class StagedModel(keras.Model, abc.ABC):
         self._functions.clear()
         self.train_function = self.test_function = self.predict_function = None
 
-    def _function(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _function(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """The method as a graph of the present stage."""
         self._synchronize()
+        name = method.__name__
         if name not in self._functions:
             self._functions[name] = tf.function(
                 method, autograph=False, reduce_retracing=True
@@ -219,32 +209,39 @@ class StagedModel(keras.Model, abc.ABC):
         annealing = epochs // 2 if annealing_epochs is None else annealing_epochs
         self._synchronize()
         first = min(self.num_finished_stages + 1, self.num_components)
-        stages = range(first, self.num_components + 1)
-        schedule, shared, every_stage = stage_callbacks(
-            self, callbacks, epochs=epochs, annealing_epochs=annealing
+        whole, every_stage = split_callbacks(callbacks)
+        schedule = StageSchedule(self, epochs=epochs, annealing_epochs=annealing)
+        history = keras.callbacks.History()
+        shared = keras.callbacks.CallbackList(
+            [*whole, history],
+            model=self,
+            epochs=epochs,
+            verbose=kwargs.get("verbose", "auto"),
         )
+        shared.on_train_begin()
         epoch = 0
-        for stage in stages:
+        for stage in range(first, self.num_components + 1):
             self._begin_stage(stage)
             schedule.begin(stage, epoch, continues=self._continues)
-            shared.begin(is_first=stage == first, is_last=stage == stages[-1])
             if kwargs.get("verbose", "auto") != 0 and self.num_components > 1:
                 sys.stdout.write(
                     f"Stage {stage}/{self.num_components}: component {stage}\n"
                 )
+            relay = StageRelay(shared, may_stop=schedule.may_stop)
             super().fit(
                 x,
                 target,
                 batch_size,
                 initial_epoch=epoch,
                 epochs=epoch + epochs,
-                callbacks=[schedule, *every_stage, shared],
+                callbacks=[schedule, *every_stage, relay],
                 **kwargs,
             )
-            epoch = shared.num_epochs
+            epoch = history.epoch[-1] + 1
             self._finish_stage(stage, x)
-        self.history = shared.history
-        return shared.history
+        shared.on_train_end()
+        self.history = history
+        return history
 
     def _finish_stage(self, stage: int, x: Any) -> None:
         weights = np.full(stage, 1 / stage)
@@ -262,19 +259,6 @@ class StagedModel(keras.Model, abc.ABC):
         self, x: Any, num_rows: int, num_draws: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """At draws z of each component, log p(x, z) [c, M] and log gₖ(z) [c, M, c]."""
-
-
-def _check_distinct(components: Sequence[BijectorWeights]) -> None:
-    owners: dict[int, int] = {}
-    for index, component in enumerate(components):
-        for variable in component.variables:
-            owner = owners.setdefault(id(variable.value), index)
-            if owner != index:
-                raise ValueError(
-                    f"Components {owner} and {index} share the weight "
-                    f"{variable.path!r}: training one would change the other. Build "
-                    "every part of a component anew."
-                )
 
 
 def rows_of(x: Any, limit: int) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.models.bridge.inputs import is_array, target_for
+from tfp_flows.models.bridge.inputs import is_array, pack_validation, target_for
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.variational import arguments
@@ -77,7 +77,14 @@ class VariationalAutoencoder(StagedModel):
         name: str = "variational_autoencoder",
     ) -> None:
         posterior = GaussianPosterior() if posterior is None else posterior
-        latent = LatentVariables(encoder, decoder, posterior, likelihood, event_shape)
+        latent = LatentVariables(
+            encoder,
+            decoder,
+            posterior,
+            likelihood,
+            event_shape,
+            weights=lambda: self._present_weights(),
+        )
         super().__init__(name=name, dtype=latent.dtype.name)
         self._latent = latent
         self.encoder, self.decoder = encoder, decoder
@@ -123,7 +130,6 @@ class VariationalAutoencoder(StagedModel):
         """Returns loss, reconstruction and kl of each row, [N], from one draw of z."""
         evaluation = self._latent.evaluation(
             inputs,
-            self._present_weights(),
             training=training,
             beta=self.beta.value,
             sample_all=self.sample_all.value,
@@ -181,7 +187,7 @@ class VariationalAutoencoder(StagedModel):
         """
         x = self._checked(x, y)
         if validation_data is not None:
-            validation_data = arguments.pack_validation(validation_data, self._checked)
+            validation_data = pack_validation(validation_data, None, self._checked)
         if not is_array(x):
             kwargs.setdefault("shuffle", False)
         return self._fit_stages(
@@ -218,7 +224,7 @@ class VariationalAutoencoder(StagedModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         # Without a trace: its size differs from stage to stage, and it runs once.
         joint, densities = self._latent.component_draws(
-            rows_of(x, num_rows), self._present_weights(), self.seeds.next(), num_draws
+            rows_of(x, num_rows), self.seeds.next(), num_draws
         )
         return joint.numpy(), densities.numpy()
 
@@ -228,16 +234,15 @@ class VariationalAutoencoder(StagedModel):
         """Returns q(z|x), batch shape [N], for x: [N, event...]."""
         self._synchronize()
         x = tf.convert_to_tensor(self._checked(x))
-        return self._latent.posterior_distribution(x, self._present_weights())
+        return self._latent.posterior_distribution(x)
 
     def elbo(self, x: Any, num_samples: int = 1, seed: Any = None) -> tf.Tensor:
         """Returns the bound of each row, [N] in nats, mean over `num_samples` draws."""
-        seed, count = self._seed(seed), tf.constant(num_samples)
-        return self._function("elbo", self._elbo)(self._checked(x), count, seed)
+        seed, count = self.seeds.stateless(seed), tf.constant(num_samples)
+        return self._function(self._elbo)(self._checked(x), count, seed)
 
     def _elbo(self, x: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        weights = self._present_weights()
-        return -self._latent.bound_terms(x, weights, seed, num_samples).loss
+        return -self._latent.bound_terms(x, seed, num_samples).loss
 
     def log_prob(
         self, x: Any, num_samples: int = 500, seed: Any = None, *, verbose: int = 0
@@ -255,35 +260,26 @@ class VariationalAutoencoder(StagedModel):
         """
         size = math.prod(self.event_shape) * self.likelihood.parameters_per_value
         return importance_log_prob(
-            self._function("draws", self._draws),
+            self._function(self._latent.draws),
             self._checked(x),
             num_samples,
-            self._seed(seed),
+            self.seeds.stateless(seed),
             size=size,
             verbose=verbose,
         )
-
-    def _draws(self, x: tf.Tensor, seed: Any, num_samples: Any) -> tuple:
-        return self._latent.draws(x, self._present_weights(), seed, num_samples)
 
     def encode(self, x: Any, seed: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a draw of q(z|x) and its mean, each [N, d].
 
         The mean is exact for a Gaussian, else that of 64 draws.
         """
-        x, seed = self._checked(x), self._seed(seed)
-        return self._function("encode", self._encode)(x, seed)
-
-    def _encode(self, x: tf.Tensor, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._latent.encode(x, self._present_weights(), seed)
+        x, seed = self._checked(x), self.seeds.stateless(seed)
+        return self._function(self._latent.encode)(x, seed)
 
     def reconstruct(self, x: Any, seed: Any = None) -> tf.Tensor:
         """Returns E[x|z] at a draw z of q(z|x), [N, event...]."""
-        x, seed = self._checked(x), self._seed(seed)
-        return self._function("reconstruct", self._reconstruct)(x, seed)
-
-    def _reconstruct(self, x: tf.Tensor, seed: Any) -> tf.Tensor:
-        return self._latent.reconstruct(x, self._present_weights(), seed)
+        x, seed = self._checked(x), self.seeds.stateless(seed)
+        return self._function(self._latent.reconstruct)(x, seed)
 
     def generate(self, n: int, seed: Any = None, *, sample: bool = False) -> tf.Tensor:
         """Returns E[x|z] at n draws z of the prior, [n, event...].
@@ -296,8 +292,8 @@ class VariationalAutoencoder(StagedModel):
         if int(n) != n or n < 0:
             raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
         method = self._latent.generate_sample if sample else self._latent.generate
-        function = self._function(method.__name__, method)
-        return function(tf.constant(int(n)), self._seed(seed))
+        function = self._function(method)
+        return function(tf.constant(int(n)), self.seeds.stateless(seed))
 
     def _checked(self, x: Any, y: Any = None) -> Any:
         if y is not None:
@@ -352,8 +348,8 @@ class VariationalAutoencoder(StagedModel):
             tf.TensorSpec([], tf.int32, name=name) for name in ("n", "num_samples")
         )
         endpoints = {
-            "encode": (self._encode, [x, seed]),
-            "reconstruct": (self._reconstruct, [x, seed]),
+            "encode": (self._latent.encode, [x, seed]),
+            "reconstruct": (self._latent.reconstruct, [x, seed]),
             "generate": (self._latent.generate, [n, seed]),
             "elbo": (self._elbo, [x, num_samples, seed]),
         }

@@ -177,13 +177,13 @@ class VariationalMixture(StagedModel):
 
     def divergence(self, num_samples: int, seed: Any = None) -> tf.Tensor:
         """Returns KL(G ‖ p) − log Z, nats, and its standard error, [2]."""
-        values = self._excess(tf.constant(num_samples), self._seed(seed))
+        values = self._excess(tf.constant(num_samples), self.seeds.stateless(seed))
         error = tf.math.reduce_std(values) / float(np.sqrt(num_samples))
         return tf.stack([tf.reduce_mean(values), error])
 
     def sample(self, n: int, seed: Any = None) -> tf.Tensor:
         """Returns n draws, [n, D]."""
-        return tf.identity(self.distribution.sample(n, seed=self._seed(seed)))
+        return tf.identity(self.distribution.sample(n, seed=self.seeds.stateless(seed)))
 
     def log_prob(self, z: Any) -> tf.Tensor:
         """Returns log G(z), [batch...]."""
