@@ -8,7 +8,13 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.distributions import BoostedMixture, Dequantized
+from tfp_flows.distributions.structure import (
+    components,
+    dequantize,
+    flow_of,
+    is_gridded,
+    quantize,
+)
 
 __all__ = ["DistributionAdapter", "LeafArguments"]
 
@@ -36,13 +42,9 @@ class DistributionAdapter:
         self.distribution = distribution
         self.dtype = distribution.dtype
         self.event_shape = tuple(distribution.event_shape)
-        self.parts = (
-            [DistributionAdapter(part) for part in distribution.components]
-            if isinstance(distribution, BoostedMixture)
-            else []
-        )
-        self.is_gridded = isinstance(distribution, Dequantized)
-        inner = distribution.distribution if self.is_gridded else distribution
+        self.parts = [DistributionAdapter(g) for g in components(distribution)]
+        self.takes_seed = is_gridded(distribution)
+        inner = flow_of(distribution)
         self.bijector = getattr(inner, "bijector", None)
         self._base = getattr(inner, "distribution", None)
         self.context_size: int | None = None
@@ -56,11 +58,6 @@ class DistributionAdapter:
             self.learned_inverses = [
                 layer for part in self.parts for layer in part.learned_inverses
             ]
-
-    @property
-    def takes_seed(self) -> bool:
-        """Whether a log-density has noise: that of a dequantized part."""
-        return self.is_gridded or any(part.takes_seed for part in self.parts)
 
     @property
     def base_event_shape(self) -> tuple[int, ...] | None:
@@ -111,14 +108,13 @@ class DistributionAdapter:
         """Base → data; on the grid where data is gridded."""
         arguments = self.arguments_of_bijector(self.cast(context))
         x = self.checked_bijector().forward(self.fresh(z), **arguments)
-        return self.distribution.quantize(x) if self.is_gridded else x
+        return quantize(self.distribution, x)
 
     def inverse(self, x: Any, context: Any) -> tf.Tensor:
         """Data → base; gridded data gets the noise that its row hashes to."""
         arguments = self.arguments_of_bijector(self.cast(context))
         x = self.event(x)
-        if self.is_gridded:
-            x = self.distribution.dequantize(x)
+        x = dequantize(self.distribution, x)
         return self.checked_bijector().inverse(x, **arguments)
 
     @property
@@ -141,8 +137,7 @@ class DistributionAdapter:
             return
         arguments = self.arguments_of_bijector(self.cast(context))
         x = self.fresh(x)
-        if self.is_gridded:
-            x = self.distribution.dequantize(x)
+        x = dequantize(self.distribution, x)
         data_to_base = tfb.Invert(self.bijector)
         z = bijectors.initialize(data_to_base, x, anew=anew, **arguments)
         set_base = getattr(self._base, "initialize", None)
@@ -178,8 +173,7 @@ class DistributionAdapter:
     ) -> tuple[tfb.Bijector, tf.Tensor, dict[str, Any]]:
         """Returns the normalizing bijector, its input for data x, and its arguments."""
         x = self.event(x)
-        if self.is_gridded:
-            x = self.distribution.dequantize(x)
+        x = dequantize(self.distribution, x)
         nested = self.arguments_of_bijector(self.cast(context), arguments)
         return tfb.Invert(self.checked_bijector()), x, nested
 

@@ -10,6 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
 from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
+from tfp_flows.distributions.structure import dequantize
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
 __all__ = ["BatchEvaluation", "check_needs"]
@@ -78,14 +79,10 @@ class BatchEvaluation:
         """Each layer, nearest the data first, with what arrives at it."""
         adapter, first = self._adapter, functools.partial(_first, limit=num_rows)
         data_to_base = tfb.Invert(adapter.checked_bijector())
-        if adapter.is_gridded or _has_levels(adapter.bijector):
+        if adapter.takes_seed or _has_levels(adapter.bijector):
             # No walk to share: the density adds noise, or splits levels anew.
-            x = (
-                adapter.distribution.dequantize(self.x)
-                if adapter.is_gridded
-                else self.x
-            )
-            x, nested = tf.nest.map_structure(first, (x, self._nested))
+            x, nested = tf.nest.map_structure(first, (self.x, self._nested))
+            x = dequantize(adapter.distribution, x)
             return bijectors.layer_inputs(data_to_base, x, **nested)
         arriving = bijectors.layer_inputs(data_to_base, self.x, **self._nested)
         return [(layer, first(value)) for layer, value in arriving]
