@@ -62,14 +62,6 @@ class Linear(TrainableBijector):
         self.lower = _trained(lower, dtype, f"{name}_lower")
         self.upper = _trained(upper, dtype, f"{name}_upper")
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                "initial": initial,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,

@@ -76,13 +76,6 @@ class Whiten(TrainableBijector):
         self.log_det = variable(tf.zeros([], dtype), "log_det")
         self.initialized = variable(tf.constant(False), "initialized")
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                "min_eigenvalue": min_eigenvalue,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,

@@ -55,13 +55,6 @@ class MultiScale(TrainableBijector):
         self._check_names()
         self.level_shapes = self._shapes_after_levels()
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "levels": list(levels),
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=3,
             inverse_min_event_ndims=1,
             dtype=dtype,

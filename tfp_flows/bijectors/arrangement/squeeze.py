@@ -49,13 +49,6 @@ class Squeeze(TrainableBijector):
         self.factor = factor
         self.input_shape = (height, width, channels)
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "factor": factor,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=3,
             is_constant_jacobian=True,
             dtype=dtype,

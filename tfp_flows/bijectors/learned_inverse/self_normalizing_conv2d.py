@@ -97,23 +97,10 @@ class SelfNormalizingConv2D(TrainableBijector):
             self.inverse_kernel = tf.Variable(
                 ops.adjoint_kernel(self.kernel), name=f"{name}_inverse_kernel"
             )
+        # A kernel only starts the weights, which are saved by themselves.
+        named = initial if isinstance(initial, str) else "identity"
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "kernel_size": size,
-                "padding": padding,
-                "initial": initial if isinstance(initial, str) else "identity",
-                "gradient": gradient,
-                "density": density,
-                "inverse": inverse,
-                "tolerance": tolerance,
-                "filters": filters,
-                "strides": strides,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"initial": named},
             event_ndims=3,
             is_constant_jacobian=True,
             dtype=dtype,

@@ -88,20 +88,10 @@ class SelfNormalizingDense(TrainableBijector):
                 trainable=self.learns_inverse,
                 name=f"{name}_inverse_transposed",
             )
+        # A matrix only starts the weights, which are saved by themselves.
+        named = initial if isinstance(initial, str) else "identity"
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                # A matrix only starts the weights, which are saved by themselves.
-                "initial": initial if isinstance(initial, str) else "identity",
-                "gradient": gradient,
-                "density": density,
-                "inverse": inverse,
-                "tolerance": tolerance,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"initial": named},
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,

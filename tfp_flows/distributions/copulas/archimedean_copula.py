@@ -43,13 +43,7 @@ class ArchimedeanCopula(Copula):
         self._theta = self._checked_theta(theta, dimension, dtype, f"theta of {name}")
         super().__init__(
             dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"name": name},
             dtype=self._theta.dtype,
             reparameterized=self._is_reparameterized(dimension),
             validate_args=validate_args,

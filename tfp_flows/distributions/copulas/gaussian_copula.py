@@ -56,12 +56,6 @@ class GaussianCopula(EllipticalCopula):
         self._factor = checked_factor(correlation_cholesky, dtype, name)
         super().__init__(
             self._factor.shape[0],
-            parameters={
-                "correlation_cholesky": correlation_cholesky,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
             dtype=self._factor.dtype,
             reparameterized=True,
             validate_args=validate_args,

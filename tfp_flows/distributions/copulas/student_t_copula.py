@@ -70,13 +70,6 @@ class StudentTCopula(EllipticalCopula):
         )
         super().__init__(
             self._factor.shape[0],
-            parameters={
-                "df": df,
-                "correlation_cholesky": correlation_cholesky,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
             dtype=self._factor.dtype,
             reparameterized=True,
             validate_args=validate_args,

@@ -9,13 +9,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+
 __all__ = ["BoostedMixture"]
 
 # How far weights may be from summing to one.
 _TOLERANCE = 1e-4
 
 
-class BoostedMixture(tfd.Distribution):
+class BoostedMixture(RecordedParameters, tfd.Distribution):
     """G(x) = Σⱼ wⱼ gⱼ(x) over components gⱼ that are any distributions.
 
         log G(x) = logsumexpⱼ(log wⱼ + log gⱼ(x))
@@ -66,13 +68,6 @@ class BoostedMixture(tfd.Distribution):
         validate_args: bool = False,
         name: str = "boosted_mixture",
     ) -> None:
-        parameters = {
-            "components": list(components),
-            "weights": weights,
-            "logits": logits,
-            "validate_args": validate_args,
-            "name": name,
-        }
         self._components = tuple(components)
         _check_components(self._components)
         if weights is not None:
@@ -89,7 +84,6 @@ class BoostedMixture(tfd.Distribution):
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters=parameters,
             name=name,
         )
 
