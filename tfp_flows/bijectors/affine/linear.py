@@ -70,7 +70,7 @@ class Linear(TrainableBijector):
 
     @property
     def matrix(self) -> tf.Tensor:
-        """W, [D, D]."""
+        """W = P L U, [D, D]."""
         lower, upper = self._triangles()
         return tf.gather(lower @ upper, self.permutation)
 

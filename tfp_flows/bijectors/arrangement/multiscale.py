@@ -86,7 +86,7 @@ class MultiScale(TrainableBijector):
 
     @property
     def event_size(self) -> int:
-        """H · W · C."""
+        """H · W · C, the size of z."""
         height, width, channels = self.input_shape
         return height * width * channels
 

@@ -58,7 +58,7 @@ class Squeeze(TrainableBijector):
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
-        """(H/f, W/f, f²C)."""
+        """(H/f, W/f, f²C), the shape of y."""
         height, width, channels = self.input_shape
         f = self.factor
         return height // f, width // f, channels * f * f

@@ -136,7 +136,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         return ops.conv2d(x, kernel, self.padding)
 
     def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
-        """R ⋆ y, [N, H, W, C] → [N, H, W, C]."""
+        """Returns r ⋆ y, [N, H, W, C] → [N, H, W, C]."""
         return ops.conv2d(y, tf.convert_to_tensor(self.inverse_kernel), self.padding)
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
@@ -154,7 +154,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         return ops.conv2d_log_abs_det(kernel, self.probe_shape, self.padding)
 
     def log_abs_det_gradient(self) -> tf.Tensor:
-        """flip(r) ⊙ m, [k₁, k₂, C, C]."""
+        """Returns flip(r) ⊙ m, [k₁, k₂, C, C]."""
         size = self.kernel.shape[:2]
         counts = ops.kernel_counts(size, self.probe_shape, self.padding)
         adjoint = ops.adjoint_kernel(self.inverse_kernel)

@@ -124,7 +124,7 @@ class SelfNormalizingDense(TrainableBijector):
         return tf.matmul(x, kernel, transpose_b=True)
 
     def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
-        """R y, [N, D] → [N, D]."""
+        """Returns R y, [N, D] → [N, D]."""
         return tf.matmul(y, self.inverse_transposed)
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
@@ -140,7 +140,7 @@ class SelfNormalizingDense(TrainableBijector):
         return ops.log_abs_det(tf.convert_to_tensor(self.inverse_transposed))
 
     def log_abs_det_gradient(self) -> tf.Tensor:
-        """Rᵀ, [D, D]."""
+        """Returns Rᵀ, which stands for W⁻ᵀ, [D, D]."""
         return tf.convert_to_tensor(self.inverse_transposed)
 
     def refresh_inverse(self) -> None:

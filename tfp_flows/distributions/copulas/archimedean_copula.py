@@ -67,7 +67,7 @@ class ArchimedeanCopula(Copula):
 
     @abc.abstractmethod
     def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
-        """Θ as a tensor or a reference, after a check of its range."""
+        """Returns θ as a tensor or a reference, after a check of its range."""
 
     @abc.abstractmethod
     def _is_reparameterized(self, dimension: int) -> bool:

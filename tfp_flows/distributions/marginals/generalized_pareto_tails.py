@@ -151,7 +151,7 @@ class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
         return tf.nn.relu((a - x) / low_scale), tf.nn.relu((x - b) / high_scale)
 
     def _clipped(self, x: tf.Tensor) -> tf.Tensor:
-        """X where the body rules, a threshold elsewhere: there nothing overflows."""
+        """Returns x within the thresholds, else the nearer one: nothing overflows."""
         (a, b), _ = self._thresholds()
         return tf.clip_by_value(x, a, b)
 
@@ -192,7 +192,7 @@ class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
 
 
 def log_half(dtype: tf.DType) -> tf.Tensor:
-    """Ln ½."""
+    """Returns ln ½."""
     return tf.math.log(tf.constant(0.5, dtype))
 
 

@@ -93,7 +93,7 @@ class BoostedMixture(RecordedParameters, tfd.Distribution):
 
     @property
     def components(self) -> tuple[tfd.Distribution, ...]:
-        """gⱼ."""
+        """The densities gⱼ."""
         return self._components
 
     @property
@@ -232,7 +232,7 @@ def _check_count(values: Any, count: int, what: str) -> None:
 
 
 def _logits_of(weights: Any, count: int) -> np.ndarray:
-    """Logs of numbers on the simplex, −∞ for a weight of zero."""
+    """Returns logs of numbers on the simplex, −∞ for a weight of zero."""
     values = np.asarray(weights, "float64")
     _check_count(values, count, "weights")
     if not np.all(values >= 0) or not math.isclose(
