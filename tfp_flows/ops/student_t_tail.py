@@ -130,7 +130,7 @@ def _from_unit(nodes: np.ndarray, df: tf.Tensor) -> tf.Tensor:
 
 
 def _log_integral(mu: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
-    """Returns ln J by the trapezoidal rule in k, t = exp(k − e^−k) times the decay.
+    """Returns ln J by the trapezoidal rule in k, t = exp(k − e^−k) in decay lengths.
 
     In double precision. ln(cosh t + m sinh t) = t + ln(1 − (1 − m)(1 − e^−2t)/2).
     """

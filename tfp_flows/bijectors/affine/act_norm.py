@@ -67,7 +67,9 @@ class ActNorm(TrainableBijector):
             ValueError: x has another width, too few rows, a non-finite entry or a
                 constant feature.
         """
-        mean, deviation = mean_and_standard_deviation(x, self.shift.shape[0], self.name)
+        mean, deviation = mean_and_standard_deviation(
+            x, self.shift.shape[0], f"{self.name}.initialize"
+        )
         self.initialized.assign(True)
         self.shift.assign(-mean)
         self.log_scale.assign(-tf.math.log(tf.cast(deviation, self.dtype)))

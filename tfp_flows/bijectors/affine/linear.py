@@ -84,7 +84,7 @@ class Linear(TrainableBijector):
             ValueError: as `closest_whitening`.
         """
         present = np.asarray(self.matrix, "float64")
-        order, lower, upper = _lu(closest_whitening(x, present, self.name))
+        order, lower, upper = _lu(closest_whitening(x, present, f"{self.name}.whiten"))
         diagonal = np.diag(upper)
         self.permutation.assign(order)
         self.signs.assign(np.sign(diagonal))

@@ -78,7 +78,9 @@ class Standardize(TrainableBijector):
             ValueError: x has another width, too few rows, a non-finite entry or a
                 constant feature.
         """
-        mean, deviation = mean_and_standard_deviation(x, self.mean.shape[0], self.name)
+        mean, deviation = mean_and_standard_deviation(
+            x, self.mean.shape[0], f"{self.name}.initialize"
+        )
         self.initialized.assign(True)
         self.mean.assign(mean)
         self.standard_deviation.assign(deviation)

@@ -123,7 +123,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         kernel = np.zeros(self.kernel.shape)
         rows, columns = (size // 2 for size in kernel.shape[:2])
         present = tf.transpose(self.kernel[rows, columns]).numpy().astype("float64")
-        matrix, bias = affine_whitening(x, present, self.name)
+        matrix, bias = affine_whitening(x, present, f"{self.name}.whiten")
         kernel[rows, columns] = matrix.T
         self.kernel.assign(kernel)
         self.bias.assign(bias)

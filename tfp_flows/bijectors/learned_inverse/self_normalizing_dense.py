@@ -113,7 +113,7 @@ class SelfNormalizingDense(TrainableBijector):
             ValueError: as `closest_whitening`.
         """
         present = np.asarray(tf.convert_to_tensor(self.kernel), "float64")
-        matrix, bias = affine_whitening(x, present, self.name)
+        matrix, bias = affine_whitening(x, present, f"{self.name}.whiten")
         self.kernel.assign(matrix)
         self.bias.assign(bias)
         if self.gradient != "exact":
