@@ -1,6 +1,6 @@
 """Setting the data-dependent parts of a flow from data, in one explicit pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -8,13 +8,7 @@ from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.bijectors.structure.walk import parts, walk
 
-__all__ = [
-    "adapt_context",
-    "initialize",
-    "is_initialized",
-    "set_along",
-    "starting_method",
-]
+__all__ = ["initialize", "is_initialized", "set_along"]
 
 
 def is_initialized(part: Any) -> bool:
@@ -46,23 +40,17 @@ def initialize(
     Returns:
         The image of x under the bijector as set, [N, event...].
     """
-
-    def set_leaf(
-        leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-    ) -> None:
-        if anew or parts(leaf) or not is_initialized(leaf):
-            adapt_context(leaf, arguments)
-            if (set_from := starting_method(leaf, inverse, "initialize")) is not None:
-                set_from(h, **arguments)
-
-    return set_along(bijector, x, context, set_leaf)
+    return set_along(bijector, x, context, ["initialize"], anew=anew)
 
 
 def set_along(
     bijector: tfb.Bijector,
     x: Any,
     context: dict[str, Any],
-    set_leaf: Callable[[tfb.Bijector, tf.Tensor, bool, dict[str, Any]], None],
+    methods: Sequence[str],
+    *,
+    otherwise: Callable[..., None] | None = None,
+    anew: bool = True,
 ) -> tf.Tensor:
     """Returns the image of x under a flow whose leaves are set on its way.
 
@@ -70,38 +58,33 @@ def set_along(
         bijector: data → base.
         x: [N, event...].
         context: nested arguments as from `context_arguments`.
-        set_leaf: sets a leaf from what arrives there; arguments as of a `Visit`.
-    """
-
-    def visit(
-        leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-    ) -> tf.Tensor:
-        set_leaf(leaf, h, inverse, arguments)
-        # A fresh tensor: TFP's cache would return what the old weights made of h.
-        h = tf.identity(h)
-        return (leaf.inverse if inverse else leaf.forward)(h, **arguments)
-
-    return walk(bijector, tf.convert_to_tensor(x), visit, context)
-
-
-def starting_method(
-    leaf: tfb.Bijector, inverse: bool, *names: str
-) -> Callable[..., None] | None:
-    """Returns the first of these methods that a leaf has.
+        methods: a leaf is set by the first of these that it has.
+        otherwise: sets the leaves that have none: ``otherwise(leaf, h, inverse=…)``.
+        anew: also set leaves again that were set before.
 
     Raises:
-        ValueError: it has one, or parts that may have one, and is passed backwards.
+        ValueError: a leaf with one of the methods, or a container, is passed backwards.
     """
-    methods = [getattr(leaf, name) for name in names if hasattr(leaf, name)]
-    if inverse and (methods or parts(leaf)):
-        raise ValueError(
-            f"{leaf.name} sets itself from its input, but the data reaches its output. "
-            "Wrap it in tfb.Invert, so that its forward map is data → base."
-        )
-    return methods[0] if methods else None
 
+    def set_leaf(leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, own: Any) -> None:
+        found = [getattr(leaf, name) for name in methods if hasattr(leaf, name)]
+        if inverse and (found or parts(leaf)):
+            raise ValueError(
+                f"{leaf.name} sets itself from its input, but the data reaches its "
+                "output. Wrap it in tfb.Invert, so that its forward map is data → base."
+            )
+        if own and getattr(leaf, "context_size", None) is not None:
+            leaf.network.adapt_context(**own)
+        if found:
+            found[0](h, **own)
+        elif otherwise is not None:
+            otherwise(leaf, h, inverse=inverse)
 
-def adapt_context(leaf: tfb.Bijector, arguments: dict[str, Any]) -> None:
-    """Sets the statistics by which a conditional leaf standardizes its context."""
-    if arguments and getattr(leaf, "context_size", None) is not None:
-        leaf.network.adapt_context(**arguments)
+    def visit(leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, own: Any) -> tf.Tensor:
+        if anew or parts(leaf) or not is_initialized(leaf):
+            set_leaf(leaf, h, inverse, own)
+        # A fresh tensor: TFP's cache would return what the old weights made of h.
+        h = tf.identity(h)
+        return (leaf.inverse if inverse else leaf.forward)(h, **own)
+
+    return walk(bijector, tf.convert_to_tensor(x), visit, context)

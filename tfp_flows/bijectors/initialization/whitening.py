@@ -10,11 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.initialization.initialize import (
-    adapt_context,
-    set_along,
-    starting_method,
-)
+from tfp_flows.bijectors.initialization.initialize import set_along
 from tfp_flows.bijectors.initialization.whitening_stock import whiten_stock
 
 __all__ = ["whitening_init"]
@@ -57,15 +53,5 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
         >>> (tf.transpose(z) @ z / 4.0).numpy().round(4).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-
-    def set_leaf(
-        leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-    ) -> None:
-        adapt_context(leaf, arguments)
-        set_from = starting_method(leaf, inverse, "whiten", "initialize")
-        if set_from is not None:
-            set_from(h)
-        else:
-            whiten_stock(leaf, h, inverse=inverse)
-
-    return set_along(bijector, x, context, set_leaf)
+    methods = ["whiten", "initialize"]
+    return set_along(bijector, x, context, methods, otherwise=whiten_stock)
