@@ -107,7 +107,7 @@ class StudentTCopula(EllipticalCopula):
         return TailDependence(coefficient, coefficient)
 
     def scores(self, tails: LogTails) -> tf.Tensor:
-        """Returns w of q = T_ν⁻¹(u) = √ν sinh w: about −ln(1 − u) / ν far out."""
+        """Returns w of T_ν⁻¹(u) = √ν sinh w, [batch..., D]: −ln(1 − u) / ν far out."""
         return student_t_asinh_quantile(tails, self.df)
 
     def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
