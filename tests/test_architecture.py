@@ -44,7 +44,7 @@ ALLOWED["cli"] |= {"data", "diagnostics"}
 # What a package does not name here has no room of its own to keep apart from.
 ROOMS = {
     "bijectors": [
-        {"trainable", "structure"},
+        {"recorded_parameters", "structure", "trainable"},
         {"initialization"},
         {"affine", "arrangement", "learned_inverse", "pointwise"},
         {"autoregressive", "continuous", "coupling"},

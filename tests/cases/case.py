@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 __all__ = ["Case", "parametrize"]
 
@@ -19,7 +20,9 @@ class Case:
         event_shape: shape of one event.
         context_size: features of the context, None without one.
         spread: scale of the points it is audited on.
-        exempt: law → reason, passed to the audit.
+        exempt: law → why it does not hold here. A law is one of the audit, or the name
+            of a test after ``test_``.
+        idle: name of a trainable variable → why nothing depends on it.
     """
 
     name: str
@@ -28,11 +31,21 @@ class Case:
     context_size: int | None = None
     spread: float = 1.0
     exempt: dict[str, str] = dataclasses.field(default_factory=dict)
+    idle: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        for subject, reason in {**self.exempt, **self.idle}.items():
+            if not reason.strip():
+                raise ValueError(f"{self.name} is exempt from {subject!r}: say why.")
 
     @property
     def exported(self) -> str:
         """The exported name that the case is for."""
         return self.name.split("[")[0]
+
+    def exempt_from(self, laws) -> dict[str, str]:
+        """The exemptions from some laws, for the audit."""
+        return {law: reason for law, reason in self.exempt.items() if law in laws}
 
     def points(self, rows: int = 6) -> np.ndarray:
         """[rows, event...] in float64."""
@@ -46,6 +59,15 @@ class Case:
         return np.random.default_rng(8).normal(size=(rows, self.context_size))
 
 
-def parametrize(cases):
-    """Arguments of `pytest.mark.parametrize` for a table of cases."""
-    return {"argnames": "case", "argvalues": cases, "ids": [c.name for c in cases]}
+def parametrize(cases, law=None):
+    """Arguments of `pytest.mark.parametrize` for a table of cases.
+
+    A case that is exempt from `law` is skipped, and the run's summary says why.
+    """
+    values = [
+        pytest.param(case, id=case.name, marks=pytest.mark.skip(case.exempt[law]))
+        if law in case.exempt
+        else pytest.param(case, id=case.name)
+        for case in cases
+    ]
+    return {"argnames": "case", "argvalues": values}

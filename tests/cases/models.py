@@ -79,7 +79,16 @@ CASES = [
         PAIR,
     ),
     Case("spline", lambda: architectures.coupling_flow(2, **SMALL), PAIR),
-    Case("one column", lambda: architectures.coupling_flow(1, **SMALL), (1,)),
+    Case(
+        "one column",
+        lambda: architectures.coupling_flow(1, **SMALL),
+        (1,),
+        idle={
+            f"linear_{layer}_{triangle}": "a 1 × 1 matrix has only its diagonal"
+            for layer in range(6)
+            for triangle in ("lower", "upper")
+        },
+    ),
     Case("autoregressive", lambda: architectures.autoregressive_flow(2, **SMALL), PAIR),
     Case(
         "conditional coupling",
@@ -148,6 +157,11 @@ CASES = [
     ),
     Case("stock variables", stock_variables, PAIR),
     Case("stock network", stock_network, PAIR),
-    Case("closure", closure, PAIR),
+    Case(
+        "closure",
+        closure,
+        PAIR,
+        exempt={"whole_model_round_trip_is_bit_equal": "a file cannot hold a closure"},
+    ),
     Case("mixture", mixture, PAIR),
 ]

@@ -61,17 +61,6 @@ class MaskedAutoregressive(TrainableBijector):
                 "A zero-sum log-scale makes every feature depend on all others, which "
                 "no autoregressive map is. Use it in a Coupling, or zero_sum=False."
             )
-        parameters = {
-            "event_size": event_size,
-            "transform": transform,
-            "hidden_sizes": tuple(hidden_sizes),
-            "context_size": context_size,
-            "activation": activation,
-            "seed": seed,
-            "dtype": tf.as_dtype(dtype).name,
-            "validate_args": validate_args,
-            "name": name,
-        }
         self.event_size = event_size
         self.transform = Affine() if transform is None else transform
         network = MaskedAutoregressiveNetwork(
@@ -85,7 +74,6 @@ class MaskedAutoregressive(TrainableBijector):
             name=f"{name}_network",
         )
         super().__init__(
-            parameters=parameters,
             network=network,
             dtype=dtype,
             validate_args=validate_args,

@@ -59,18 +59,6 @@ class Coupling(TrainableBijector):
         validate_args: bool = False,
         name: str = "coupling",
     ) -> None:
-        parameters = {
-            "event_shape": event_shape,
-            "transform": transform,
-            "flip": flip,
-            "hidden_sizes": tuple(hidden_sizes),
-            "context_size": context_size,
-            "activation": activation,
-            "seed": seed,
-            "dtype": tf.as_dtype(dtype).name,
-            "validate_args": validate_args,
-            "name": name,
-        }
         shape = _checked_event_shape(event_shape)
         self.transform = Affine() if transform is None else transform
         self.flip = flip
@@ -88,7 +76,6 @@ class Coupling(TrainableBijector):
             name=f"{name}_network",
         )
         super().__init__(
-            parameters=parameters,
             event_ndims=len(shape),
             network=network,
             dtype=dtype,

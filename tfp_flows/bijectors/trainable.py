@@ -13,10 +13,12 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+
 __all__ = ["TrainableBijector"]
 
 
-class TrainableBijector(tfb.Bijector):
+class TrainableBijector(RecordedParameters, tfb.Bijector):
     """Base of the bijectors that own weights or that share work with their log-det.
 
     A subclass builds everything in its constructor and writes two methods:
@@ -38,8 +40,8 @@ class TrainableBijector(tfb.Bijector):
     with equal arguments and different weights.
 
     Args:
-        parameters: the constructor's arguments by name. Saving a model rebuilds the
-            bijector from them.
+        parameters: arguments that are stored otherwise than they were passed, see
+            `RecordedParameters`.
         event_ndims: rank of the smallest event the map acts on.
         network: Keras layer whose weights belong to the bijector, if any.
         dtype: floating dtype of the event.
@@ -51,7 +53,7 @@ class TrainableBijector(tfb.Bijector):
     def __init__(
         self,
         *,
-        parameters: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None = None,
         event_ndims: int = 1,
         network: keras.layers.Layer | None = None,
         dtype: Any = "float32",
@@ -67,7 +69,7 @@ class TrainableBijector(tfb.Bijector):
             forward_min_event_ndims=event_ndims,
             dtype=tf.as_dtype(dtype),
             validate_args=validate_args,
-            parameters=dict(parameters),
+            parameters=parameters,
             name=name,
             **kwargs,
         )

@@ -8,12 +8,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.ops import uniform_from_hash
 
 __all__ = ["Dequantized"]
 
 
-class Dequantized(tfd.Distribution):
+class Dequantized(RecordedParameters, tfd.Distribution):
     """Probability of gridded data by uniform dequantization, a lower bound.
 
     A value x on the grid {0, ±Δ, ±2Δ, …} stands for the cell [x, x + Δ). With p the
@@ -65,15 +66,6 @@ class Dequantized(tfd.Distribution):
         validate_args: bool = False,
         name: str = "dequantized",
     ) -> None:
-        parameters = {
-            "distribution": distribution,
-            "step": step,
-            "low": low,
-            "high": high,
-            "num_samples": num_samples,
-            "validate_args": validate_args,
-            "name": name,
-        }
         steps = np.asarray(step, "float64")
         if not np.all(np.isfinite(steps)) or np.any(steps < 0) or not np.any(steps):
             raise ValueError(
@@ -94,7 +86,6 @@ class Dequantized(tfd.Distribution):
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters=parameters,
             name=name,
         )
 

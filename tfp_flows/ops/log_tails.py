@@ -51,7 +51,7 @@ class LogTails(NamedTuple):
         return LogTails(self.above, self.below)
 
     def smaller(self) -> tf.Tensor:
-        """Ln min(u, 1 − u)."""
+        """Returns ln min(u, 1 − u)."""
         return tf.minimum(self.below, self.above)
 
 

@@ -82,14 +82,14 @@ class StudentTTail:
     def _log_integral(
         self, sinh: tf.Tensor, cosh: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ln J and tanh w, from sinh w and cosh w or the same multiple of both."""
+        """Returns ln J and tanh w from sinh w, cosh w, or a multiple of both."""
         total = sinh + self._stretch * cosh
         y = (2 + 2 * self._stretch) * (sinh / total) - 1
         log_weight = tf.math.log(self._df * (total / cosh))
         return chebyshev_sum(self._coefficients, y) - log_weight, sinh / cosh
 
     def _guess(self, log_p: tf.Tensor) -> tf.Tensor:
-        """W = ℓ/ν + r h(s) / √ν for 2p = e^−ℓ and r² = ν (1 − e^(−2ℓ/ν)).
+        """Returns w = ℓ/ν + r h(s) / √ν for 2p = e^−ℓ and r² = ν (1 − e^(−2ℓ/ν)).
 
         The bounded h is interpolated in s = r / (r + 3).
         """
@@ -130,7 +130,7 @@ def _from_unit(nodes: np.ndarray, df: tf.Tensor) -> tf.Tensor:
 
 
 def _log_integral(mu: tf.Tensor, df: tf.Tensor) -> tf.Tensor:
-    """Ln J by the trapezoidal rule in k, t = exp(k − e^−k) at the scale of the decay.
+    """Returns ln J by the trapezoidal rule in k, t = exp(k − e^−k) in decay lengths.
 
     In double precision. ln(cosh t + m sinh t) = t + ln(1 − (1 − m)(1 − e^−2t)/2).
     """

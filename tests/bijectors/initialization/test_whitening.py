@@ -200,7 +200,24 @@ def test_what_is_no_variable_stays_as_it_is(rng):
 
 def test_what_cannot_be_set_is_refused(rng):
     x = tf.constant(np.c_[np.ones(20), np.ones(20)] * rng.normal(size=(20, 1)))
-    with pytest.raises(ValueError, match="do not vary in some direction"):
+    with pytest.raises(ValueError, match=r"linear\.whiten .* do not vary in some dir"):
         whitening_init(bijectors.Linear(2, **F64), x)
     with pytest.raises(ValueError, match=r"Wrap it in tfb\.Invert"):
         whitening_init(tfb.Invert(bijectors.Linear(2, **F64)), x)
+    levels = bijectors.MultiScale((4, 4, 1), [bijectors.Squeeze((4, 4, 1))])
+    with pytest.raises(ValueError, match=r"Wrap it in tfb\.Invert"):
+        whitening_init(tfb.Invert(levels), tf.zeros([5, 16]))
+
+
+@pytest.mark.parametrize(
+    "bijector",
+    [
+        tfb.ScaleMatvecTriL(tf.Variable(np.eye(2)), name="stock"),
+        tfb.ScaleMatvecDiag(tf.Variable(np.ones(2)), name="stock"),
+    ],
+    ids=["triangular", "diagonal"],
+)
+@pytest.mark.parametrize("x", [np.ones((20, 3)), np.zeros((20, 2)), np.ones((1, 2))])
+def test_a_bijector_of_tfp_is_no_part_that_has_our_methods(bijector, x):
+    with pytest.raises(ValueError, match="^whitening_init of stock (exp|rec|needs)"):
+        whitening_init(bijector, tf.constant(x))

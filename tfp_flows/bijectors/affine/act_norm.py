@@ -44,12 +44,6 @@ class ActNorm(TrainableBijector):
         validate_args: bool = False,
         name: str = "act_norm",
     ) -> None:
-        parameters = {
-            "event_size": event_size,
-            "dtype": tf.as_dtype(dtype).name,
-            "validate_args": validate_args,
-            "name": name,
-        }
         zeros = tf.zeros([event_size], dtype)
         self.shift = tf.Variable(zeros, name=f"{name}_shift")
         self.log_scale = tf.Variable(zeros, name=f"{name}_log_scale")
@@ -57,7 +51,6 @@ class ActNorm(TrainableBijector):
             False, trainable=False, name=f"{name}_initialized"
         )
         super().__init__(
-            parameters=parameters,
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,
@@ -74,7 +67,9 @@ class ActNorm(TrainableBijector):
             ValueError: x has another width, too few rows, a non-finite entry or a
                 constant feature.
         """
-        mean, deviation = mean_and_standard_deviation(x, self.shift.shape[0], self.name)
+        mean, deviation = mean_and_standard_deviation(
+            x, self.shift.shape[0], f"{self.name}.initialize"
+        )
         self.initialized.assign(True)
         self.shift.assign(-mean)
         self.log_scale.assign(-tf.math.log(tf.cast(deviation, self.dtype)))

@@ -62,14 +62,6 @@ class Linear(TrainableBijector):
         self.lower = _trained(lower, dtype, f"{name}_lower")
         self.upper = _trained(upper, dtype, f"{name}_upper")
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                "initial": initial,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,
@@ -78,7 +70,7 @@ class Linear(TrainableBijector):
 
     @property
     def matrix(self) -> tf.Tensor:
-        """W, [D, D]."""
+        """W = P L U, [D, D]."""
         lower, upper = self._triangles()
         return tf.gather(lower @ upper, self.permutation)
 
@@ -92,7 +84,7 @@ class Linear(TrainableBijector):
             ValueError: as `closest_whitening`.
         """
         present = np.asarray(self.matrix, "float64")
-        order, lower, upper = _lu(closest_whitening(x, present, self.name))
+        order, lower, upper = _lu(closest_whitening(x, present, f"{self.name}.whiten"))
         diagonal = np.diag(upper)
         self.permutation.assign(order)
         self.signs.assign(np.sign(diagonal))

@@ -46,14 +46,6 @@ class Standardize(TrainableBijector):
         validate_args: bool = False,
         name: str = "standardize",
     ) -> None:
-        parameters = {
-            "event_size": event_size,
-            "mean": mean,
-            "standard_deviation": standard_deviation,
-            "dtype": tf.as_dtype(dtype).name,
-            "validate_args": validate_args,
-            "name": name,
-        }
         deviation = tf.broadcast_to(tf.cast(standard_deviation, dtype), [event_size])
         if not bool(tf.reduce_all(deviation > 0)):
             raise ValueError(
@@ -73,7 +65,6 @@ class Standardize(TrainableBijector):
             given, trainable=False, name=f"{name}_initialized"
         )
         super().__init__(
-            parameters=parameters,
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,
@@ -87,7 +78,9 @@ class Standardize(TrainableBijector):
             ValueError: x has another width, too few rows, a non-finite entry or a
                 constant feature.
         """
-        mean, deviation = mean_and_standard_deviation(x, self.mean.shape[0], self.name)
+        mean, deviation = mean_and_standard_deviation(
+            x, self.mean.shape[0], f"{self.name}.initialize"
+        )
         self.initialized.assign(True)
         self.mean.assign(mean)
         self.standard_deviation.assign(deviation)

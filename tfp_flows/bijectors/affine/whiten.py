@@ -76,13 +76,6 @@ class Whiten(TrainableBijector):
         self.log_det = variable(tf.zeros([], dtype), "log_det")
         self.initialized = variable(tf.constant(False), "initialized")
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                "min_eigenvalue": min_eigenvalue,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,
@@ -96,8 +89,9 @@ class Whiten(TrainableBijector):
             ValueError: x has another width, too few rows, a non-finite entry or a
                 constant feature.
         """
-        rows = checked_rows(x, self.event_size, self.name)
-        mean, deviation = mean_and_standard_deviation(x, self.event_size, self.name)
+        caller = f"{self.name}.initialize"
+        rows = checked_rows(x, self.event_size, caller)
+        mean, deviation = mean_and_standard_deviation(x, self.event_size, caller)
         scaled = (rows - mean) / deviation
         eigenvalues, directions = np.linalg.eigh(scaled.T @ scaled / len(rows))
         eigenvalues = np.maximum(eigenvalues, self.min_eigenvalue)

@@ -6,7 +6,6 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.initialization.initialize import initialize
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = ["MultiScale"]
@@ -55,13 +54,6 @@ class MultiScale(TrainableBijector):
         self._check_names()
         self.level_shapes = self._shapes_after_levels()
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "levels": list(levels),
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=3,
             inverse_min_event_ndims=1,
             dtype=dtype,
@@ -93,15 +85,9 @@ class MultiScale(TrainableBijector):
 
     @property
     def event_size(self) -> int:
-        """H · W · C."""
+        """H · W · C, the size of z."""
         height, width, channels = self.input_shape
         return height * width * channels
-
-    def initialize(self, x: Any, *, anew: bool = True, **context: Any) -> None:
-        """Sets the data-dependent parts of every level from images x."""
-        for level in self.levels:
-            y = initialize(level, x, anew=anew, **context.get(level.name, {}))
-            x, _ = tf.split(y, _halves(y.shape[-1]), axis=-1)
 
     def through_levels(
         self,

@@ -41,14 +41,8 @@ class Permutation(TrainableBijector):
     ) -> None:
         self.order = _checked_order(event_size, order, seed)
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                # The drawn order, not the word: a copy is the same map.
-                "order": self.order.tolist(),
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            # The drawn order, not how it was drawn: a copy is the same map.
+            parameters={"order": self.order.tolist(), "seed": None},
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,

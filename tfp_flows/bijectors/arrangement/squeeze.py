@@ -49,13 +49,6 @@ class Squeeze(TrainableBijector):
         self.factor = factor
         self.input_shape = (height, width, channels)
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "factor": factor,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=3,
             is_constant_jacobian=True,
             dtype=dtype,
@@ -65,7 +58,7 @@ class Squeeze(TrainableBijector):
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
-        """(H/f, W/f, f²C)."""
+        """(H/f, W/f, f²C), the shape of y."""
         height, width, channels = self.input_shape
         f = self.factor
         return height // f, width // f, channels * f * f

@@ -1,13 +1,14 @@
 """Setting the data-dependent parts of a flow from data, in one explicit pass."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.structure.walk import inverted, parts
+from tfp_flows.bijectors.structure.walk import parts, walk
 
-__all__ = ["initialize", "is_initialized"]
+__all__ = ["initialize", "is_initialized", "set_along"]
 
 
 def is_initialized(part: Any) -> bool:
@@ -39,33 +40,51 @@ def initialize(
     Returns:
         The image of x under the bijector as set, [N, event...].
     """
-    return _walk(bijector, tf.convert_to_tensor(x), context, anew, inverse=False)
+    return set_along(bijector, x, context, ["initialize"], anew=anew)
 
 
-def _walk(
+def set_along(
     bijector: tfb.Bijector,
-    x: tf.Tensor,
+    x: Any,
     context: dict[str, Any],
-    anew: bool,
-    inverse: bool,
+    methods: Sequence[str],
+    *,
+    otherwise: Callable[..., None] | None = None,
+    anew: bool = True,
 ) -> tf.Tensor:
-    if (inner := inverted(bijector)) is not None:
-        return _walk(inner, x, context, anew, not inverse)
-    if not hasattr(bijector, "initialize") and (chain := parts(bijector)):
-        for part in reversed(chain) if inverse else chain:
-            x = _walk(part, x, context.get(part.name, {}), anew, inverse)
-        return x
-    set_again = anew or not is_initialized(bijector)
-    if context and getattr(bijector, "context_size", None) is not None and set_again:
-        bijector.network.adapt_context(**context)
-    if hasattr(bijector, "initialize") and (set_again or parts(bijector)):
-        if inverse:
+    """Returns the image of x under a flow whose leaves are set on its way.
+
+    Args:
+        bijector: data → base.
+        x: [N, event...].
+        context: nested arguments as from `context_arguments`.
+        methods: a leaf is set by the first of these that it has.
+        otherwise: sets the leaves that have none: ``otherwise(leaf, h, inverse=…)``.
+        anew: also set leaves again that were set before.
+
+    Raises:
+        ValueError: a leaf with one of the methods, or a container, is passed backwards.
+    """
+
+    def set_leaf(leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, own: Any) -> None:
+        found = [getattr(leaf, name) for name in methods if hasattr(leaf, name)]
+        if inverse and (found or parts(leaf)):
             raise ValueError(
-                f"{bijector.name} sets itself from its input, but the data reaches its "
+                f"{leaf.name} sets itself from its input, but the data reaches its "
                 "output. Wrap it in tfb.Invert, so that its forward map is data → base."
             )
-        arguments = {"anew": anew} if parts(bijector) else {}
-        bijector.initialize(x, **arguments, **context)
-    # A fresh tensor: TFP's cache would return what the old weights made of x.
-    x = tf.identity(x)
-    return (bijector.inverse if inverse else bijector.forward)(x, **context)
+        if own and getattr(leaf, "context_size", None) is not None:
+            leaf.network.adapt_context(**own)
+        if found:
+            found[0](h, **own)
+        elif otherwise is not None:
+            otherwise(leaf, h, inverse=inverse)
+
+    def visit(leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, own: Any) -> tf.Tensor:
+        if anew or parts(leaf) or not is_initialized(leaf):
+            set_leaf(leaf, h, inverse, own)
+        # A fresh tensor: TFP's cache would return what the old weights made of h.
+        h = tf.identity(h)
+        return (leaf.inverse if inverse else leaf.forward)(h, **own)
+
+    return walk(bijector, tf.convert_to_tensor(x), visit, context)

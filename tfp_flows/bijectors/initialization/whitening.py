@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
+from tfp_flows.bijectors.initialization.initialize import set_along
 from tfp_flows.bijectors.initialization.whitening_stock import whiten_stock
-from tfp_flows.bijectors.structure.walk import walk
 
 __all__ = ["whitening_init"]
 
@@ -53,24 +53,5 @@ def whitening_init(bijector: tfb.Bijector, x: Any, **context: Any) -> tf.Tensor:
         >>> (tf.transpose(z) @ z / 4.0).numpy().round(4).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-
-    def visit(
-        leaf: tfb.Bijector, h: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-    ) -> tf.Tensor:
-        set_from = getattr(leaf, "whiten", None) or getattr(leaf, "initialize", None)
-        if set_from is not None and inverse:
-            raise ValueError(
-                f"{leaf.name} sets itself from its input, but the data reaches its "
-                "output. Wrap it in tfb.Invert, so that its forward map is data → base."
-            )
-        if arguments and getattr(leaf, "context_size", None) is not None:
-            leaf.network.adapt_context(**arguments)
-        if set_from is not None:
-            set_from(h)
-        else:
-            whiten_stock(leaf, h, inverse=inverse)
-        # A fresh tensor: TFP's cache would return what the old weights made of h.
-        h = tf.identity(h)
-        return (leaf.inverse if inverse else leaf.forward)(h, **arguments)
-
-    return walk(bijector, tf.convert_to_tensor(x), visit, context)
+    methods = ["whiten", "initialize"]
+    return set_along(bijector, x, context, methods, otherwise=whiten_stock)

@@ -45,14 +45,15 @@ def whiten_stock(bijector: tfb.Bijector, x: Any, *, inverse: bool) -> None:
     if not hasattr(variable, "assign") or len(variable.shape) != 2 - is_diagonal:
         return
     present = tf.convert_to_tensor(variable).numpy().astype("float64")
-    rows = checked_rows(x, len(present), bijector.name)
+    caller = f"whitening_init of {bijector.name}"
+    rows = checked_rows(x, len(present), caller)
     if is_diagonal:
-        value = _diagonal(rows, present, inverse, bijector.name)
+        value = _diagonal(rows, present, inverse, caller)
     else:
         is_full = isinstance(operator, tf.linalg.LinearOperatorFullMatrix)
         present = present if is_full else np.eye(len(present))
         # For triangular ones too: it names what Cholesky would not explain.
-        closest = _closest(rows, present, bijector, inverse)
+        closest = _closest(rows, present, bijector, inverse, caller)
         value = closest if is_full else _triangular(rows, bijector, inverse)
     variable.assign(tf.cast(value, variable.dtype))
 
@@ -69,12 +70,16 @@ def _variable(bijector: tfb.Bijector) -> Any:
 
 
 def _closest(
-    rows: np.ndarray, present: np.ndarray, bijector: tfb.Bijector, inverse: bool
+    rows: np.ndarray,
+    present: np.ndarray,
+    bijector: tfb.Bijector,
+    inverse: bool,
+    caller: str,
 ) -> np.ndarray:
     is_adjoint = bool(getattr(bijector, "adjoint", False))
     matrix = present.T if is_adjoint else present
     matrix = np.linalg.inv(matrix) if inverse else matrix
-    matrix = closest_whitening(rows, matrix, bijector.name)
+    matrix = closest_whitening(rows, matrix, caller)
     matrix = np.linalg.inv(matrix) if inverse else matrix
     return matrix.T if is_adjoint else matrix
 
@@ -88,12 +93,12 @@ def _triangular(rows: np.ndarray, bijector: tfb.Bijector, inverse: bool) -> np.n
 
 
 def _diagonal(
-    rows: np.ndarray, present: np.ndarray, inverse: bool, name: str
+    rows: np.ndarray, present: np.ndarray, inverse: bool, caller: str
 ) -> np.ndarray:
     root = np.sqrt(np.mean(rows**2, axis=0))
     if not root.all():
         raise ValueError(
-            f"{name} received features that are zero in every row: "
+            f"{caller} received features that are zero in every row: "
             f"{np.flatnonzero(root == 0)}. Drop them, or dequantize integers."
         )
     return np.where(present < 0, -1.0, 1.0) * (root if inverse else 1 / root)

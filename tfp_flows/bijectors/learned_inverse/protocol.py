@@ -48,7 +48,7 @@ class LearnedInverse(Protocol):
         """The linear map of a kernel, [N, event...] → [N, event...]."""
 
     def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
-        """R y, [N, event...] → [N, event...]."""
+        """Returns R y, [N, event...] → [N, event...]."""
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
         """The kernel of the transposed map."""

@@ -97,23 +97,10 @@ class SelfNormalizingConv2D(TrainableBijector):
             self.inverse_kernel = tf.Variable(
                 ops.adjoint_kernel(self.kernel), name=f"{name}_inverse_kernel"
             )
+        # A kernel only starts the weights, which are saved by themselves.
+        named = initial if isinstance(initial, str) else "identity"
         super().__init__(
-            parameters={
-                "event_shape": tuple(event_shape),
-                "kernel_size": size,
-                "padding": padding,
-                "initial": initial if isinstance(initial, str) else "identity",
-                "gradient": gradient,
-                "density": density,
-                "inverse": inverse,
-                "tolerance": tolerance,
-                "filters": filters,
-                "strides": strides,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"initial": named},
             event_ndims=3,
             is_constant_jacobian=True,
             dtype=dtype,
@@ -136,7 +123,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         kernel = np.zeros(self.kernel.shape)
         rows, columns = (size // 2 for size in kernel.shape[:2])
         present = tf.transpose(self.kernel[rows, columns]).numpy().astype("float64")
-        matrix, bias = affine_whitening(x, present, self.name)
+        matrix, bias = affine_whitening(x, present, f"{self.name}.whiten")
         kernel[rows, columns] = matrix.T
         self.kernel.assign(kernel)
         self.bias.assign(bias)
@@ -149,7 +136,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         return ops.conv2d(x, kernel, self.padding)
 
     def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
-        """R ⋆ y, [N, H, W, C] → [N, H, W, C]."""
+        """Returns r ⋆ y, [N, H, W, C] → [N, H, W, C]."""
         return ops.conv2d(y, tf.convert_to_tensor(self.inverse_kernel), self.padding)
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
@@ -167,7 +154,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         return ops.conv2d_log_abs_det(kernel, self.probe_shape, self.padding)
 
     def log_abs_det_gradient(self) -> tf.Tensor:
-        """flip(r) ⊙ m, [k₁, k₂, C, C]."""
+        """Returns flip(r) ⊙ m, [k₁, k₂, C, C]."""
         size = self.kernel.shape[:2]
         counts = ops.kernel_counts(size, self.probe_shape, self.padding)
         adjoint = ops.adjoint_kernel(self.inverse_kernel)

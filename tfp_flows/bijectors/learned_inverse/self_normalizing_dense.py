@@ -88,20 +88,10 @@ class SelfNormalizingDense(TrainableBijector):
                 trainable=self.learns_inverse,
                 name=f"{name}_inverse_transposed",
             )
+        # A matrix only starts the weights, which are saved by themselves.
+        named = initial if isinstance(initial, str) else "identity"
         super().__init__(
-            parameters={
-                "event_size": event_size,
-                # A matrix only starts the weights, which are saved by themselves.
-                "initial": initial if isinstance(initial, str) else "identity",
-                "gradient": gradient,
-                "density": density,
-                "inverse": inverse,
-                "tolerance": tolerance,
-                "seed": seed,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"initial": named},
             is_constant_jacobian=True,
             dtype=dtype,
             validate_args=validate_args,
@@ -123,7 +113,7 @@ class SelfNormalizingDense(TrainableBijector):
             ValueError: as `closest_whitening`.
         """
         present = np.asarray(tf.convert_to_tensor(self.kernel), "float64")
-        matrix, bias = affine_whitening(x, present, self.name)
+        matrix, bias = affine_whitening(x, present, f"{self.name}.whiten")
         self.kernel.assign(matrix)
         self.bias.assign(bias)
         if self.gradient != "exact":
@@ -134,7 +124,7 @@ class SelfNormalizingDense(TrainableBijector):
         return tf.matmul(x, kernel, transpose_b=True)
 
     def multiply_inverse(self, y: tf.Tensor) -> tf.Tensor:
-        """R y, [N, D] → [N, D]."""
+        """Returns R y, [N, D] → [N, D]."""
         return tf.matmul(y, self.inverse_transposed)
 
     def adjoint(self, kernel: tf.Tensor) -> tf.Tensor:
@@ -150,7 +140,7 @@ class SelfNormalizingDense(TrainableBijector):
         return ops.log_abs_det(tf.convert_to_tensor(self.inverse_transposed))
 
     def log_abs_det_gradient(self) -> tf.Tensor:
-        """Rᵀ, [D, D]."""
+        """Returns Rᵀ, which stands for W⁻ᵀ, [D, D]."""
         return tf.convert_to_tensor(self.inverse_transposed)
 
     def refresh_inverse(self) -> None:

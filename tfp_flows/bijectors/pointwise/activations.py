@@ -38,7 +38,6 @@ class LeakyReLU(TrainableBijector):
     ) -> None:
         self.alpha = _checked_slope(alpha)
         super().__init__(
-            parameters=_parameters(alpha, dtype, validate_args, name),
             event_ndims=0,
             dtype=dtype,
             validate_args=validate_args,
@@ -89,7 +88,6 @@ class SmoothLeakyReLU(TrainableBijector):
     ) -> None:
         self.alpha = _checked_slope(alpha)
         super().__init__(
-            parameters=_parameters(alpha, dtype, validate_args, name),
             event_ndims=0,
             dtype=dtype,
             validate_args=validate_args,
@@ -155,13 +153,6 @@ class MonotoneSpline(TrainableBijector):
             name=f"{name}_parameters",
         )
         super().__init__(
-            parameters={
-                "event_size": event_size if isinstance(event_size, int) else shape,
-                "transform": transform,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=len(shape),
             dtype=dtype,
             validate_args=validate_args,
@@ -185,14 +176,3 @@ def _checked_slope(alpha: float) -> float:
     if not 0 < alpha <= 1:
         raise ValueError(f"alpha must lie in (0, 1], received {alpha}.")
     return alpha
-
-
-def _parameters(
-    alpha: float, dtype: Any, validate_args: bool, name: str
-) -> dict[str, Any]:
-    return {
-        "alpha": alpha,
-        "dtype": tf.as_dtype(dtype).name,
-        "validate_args": validate_args,
-        "name": name,
-    }

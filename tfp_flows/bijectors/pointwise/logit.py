@@ -51,14 +51,6 @@ class Logit(TrainableBijector):
             raise ValueError(f"margin must lie in [0, 0.5), received {margin}.")
         self.low, self.high, self.margin = low, high, margin
         super().__init__(
-            parameters={
-                "low": low,
-                "high": high,
-                "margin": margin,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=0,
             dtype=dtype,
             validate_args=validate_args,

@@ -47,12 +47,6 @@ class SoftLogTails(TrainableBijector):
             raise ValueError(f"threshold must be positive, received {threshold}.")
         self.threshold = threshold
         super().__init__(
-            parameters={
-                "threshold": threshold,
-                "dtype": tf.as_dtype(dtype).name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             event_ndims=0,
             dtype=dtype,
             validate_args=validate_args,

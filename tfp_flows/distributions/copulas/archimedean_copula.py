@@ -43,13 +43,7 @@ class ArchimedeanCopula(Copula):
         self._theta = self._checked_theta(theta, dimension, dtype, f"theta of {name}")
         super().__init__(
             dimension,
-            parameters={
-                "theta": theta,
-                "dimension": dimension,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
+            parameters={"name": name},
             dtype=self._theta.dtype,
             reparameterized=self._is_reparameterized(dimension),
             validate_args=validate_args,
@@ -73,7 +67,7 @@ class ArchimedeanCopula(Copula):
 
     @abc.abstractmethod
     def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
-        """Θ as a tensor or a reference, after a check of its range."""
+        """Returns θ as a tensor or a reference, after a check of its range."""
 
     @abc.abstractmethod
     def _is_reparameterized(self, dimension: int) -> bool:

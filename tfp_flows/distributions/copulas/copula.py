@@ -1,6 +1,7 @@
 """What every copula offers: a density on the cube that is exact at its corners."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["Copula", "TailDependence", "exchangeable", "scalar_parameter"]
@@ -23,7 +25,7 @@ class TailDependence(NamedTuple):
     """[D, D], one on the diagonal."""
 
 
-class Copula(tfd.Distribution):
+class Copula(RecordedParameters, tfd.Distribution):
     """Base of the copulas: densities c(u) on (0, 1)^D with uniform marginals.
 
     A subclass writes `log_density` and `sample_tails` in terms of the pair
@@ -32,7 +34,7 @@ class Copula(tfd.Distribution):
 
     Args:
         dimension: D ≥ 2.
-        parameters: the constructor's arguments by name.
+        parameters: as in `RecordedParameters`.
         dtype: floating dtype of u.
         reparameterized: whether samples carry gradients to the parameters.
         validate_args: as in TFP.
@@ -46,7 +48,7 @@ class Copula(tfd.Distribution):
         self,
         dimension: int,
         *,
-        parameters: dict[str, Any],
+        parameters: Mapping[str, Any] | None = None,
         dtype: tf.DType,
         reparameterized: bool,
         validate_args: bool,

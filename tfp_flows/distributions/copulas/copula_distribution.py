@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.copulas.copula import Copula
 from tfp_flows.distributions.copulas.elliptical_copula import EllipticalCopula
 from tfp_flows.distributions.copulas.gaussian_copula import GaussianCopula
@@ -23,7 +24,7 @@ from tfp_flows.ops.log_tails import LogTails
 __all__ = ["CopulaDistribution"]
 
 
-class CopulaDistribution(tfd.Distribution):
+class CopulaDistribution(RecordedParameters, tfd.Distribution):
     """p(z) = c(F₁(z₁), …, F_D(z_D)) Πᵢ fᵢ(zᵢ), over [D].
 
     A flow with a bounded Lipschitz constant L cannot make a light tail heavy:
@@ -86,12 +87,6 @@ class CopulaDistribution(tfd.Distribution):
             reparameterization_type=copula.reparameterization_type,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters={
-                "copula": copula,
-                "marginals": marginals if is_one else list(marginals),
-                "validate_args": validate_args,
-                "name": name,
-            },
             name=name,
         )
 

@@ -65,14 +65,14 @@ class EllipticalCopula(Copula):
         return self.log_density_of_scores(self.scores(tails))
 
     def _white(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """E = L⁻¹ q, [batch..., D]."""
+        """Returns e = L⁻¹ q, [batch..., D]."""
         factor = tf.convert_to_tensor(self.correlation_cholesky)
         rows = tf.reshape(quantiles, [-1, self.dimension])
         white = tf.linalg.triangular_solve(factor, tf.transpose(rows))
         return tf.reshape(tf.transpose(white), tf.shape(quantiles))
 
     def _colored(self, white: tf.Tensor) -> tf.Tensor:
-        """Q = L e, [batch..., D]."""
+        """Returns q = L e, [batch..., D]."""
         factor = tf.convert_to_tensor(self.correlation_cholesky)
         return tf.linalg.matvec(factor, white)
 

@@ -141,7 +141,7 @@ class FrankCopula(ArchimedeanCopula):
         return self._inverse_conditional(LogTails.from_probability(w))
 
     def _inverse_conditional(self, w: LogTails) -> LogTails:
-        """V = −(1/θ) ln(1 − w p / (w + (1 − w) e^(−θu))), for w given u."""
+        """Returns v = −(1/θ) ln(1 − w p / (w + (1 − w) e^(−θu))), for w given u."""
         theta, w = self._positive(w)
         below, above = tf.unstack(w.below, axis=-1), tf.unstack(w.above, axis=-1)
         log_total = tfp.math.log_add_exp(below[1], above[1] - theta * tf.exp(below[0]))
@@ -166,7 +166,7 @@ def _log_share(theta: tf.Tensor, tails: LogTails) -> tf.Tensor:
 
 
 def _log_polylogarithm(n: int, log_h: tf.Tensor) -> tf.Tensor:
-    """Ln Li₋ₙ(h) = ln Σₖ k! S(n + 1, k + 1) rᵏ⁺¹, r = h / (1 − h)."""
+    """Returns ln Li₋ₙ(h) = ln Σₖ k! S(n + 1, k + 1) rᵏ⁺¹, r = h / (1 − h)."""
     log_r = log_h - log1mexp(log_h)
     logs = np.array([math.log(c) for c in _polylogarithm_coefficients(n)])
     powers = tf.constant(np.arange(1, n + 2), log_h.dtype)
@@ -175,7 +175,7 @@ def _log_polylogarithm(n: int, log_h: tf.Tensor) -> tf.Tensor:
 
 
 def _polylogarithm_coefficients(n: int) -> list[int]:
-    """K! S(n + 1, k + 1) for k = 0 … n, exact whole numbers."""
+    """Returns k! S(n + 1, k + 1) for k = 0 … n, exact whole numbers."""
     row = [1]
     for size in range(1, n + 1):
         # S(size + 1, k + 1) = (k + 1) S(size, k + 1) + S(size, k), times k!.

@@ -56,12 +56,6 @@ class GaussianCopula(EllipticalCopula):
         self._factor = checked_factor(correlation_cholesky, dtype, name)
         super().__init__(
             self._factor.shape[0],
-            parameters={
-                "correlation_cholesky": correlation_cholesky,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
             dtype=self._factor.dtype,
             reparameterized=True,
             validate_args=validate_args,
@@ -84,15 +78,15 @@ class GaussianCopula(EllipticalCopula):
         return TailDependence(eye, eye)
 
     def scores(self, tails: LogTails) -> tf.Tensor:
-        """Q = Φ⁻¹(u), [batch..., D]."""
+        """Returns q = Φ⁻¹(u), [batch..., D]."""
         return normal_quantile(tails)
 
     def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Q itself."""
+        """Returns q itself, [batch..., D]."""
         return quantiles
 
     def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Log N(q; 0, R), [batch...]."""
+        """Returns log N(q; 0, R), [batch...]."""
         square = tf.reduce_sum(self._white(quantiles) ** 2, axis=-1)
         constant = 0.5 * self.dimension * np.log(2 * np.pi)
         return -0.5 * square - constant - self._half_log_det()

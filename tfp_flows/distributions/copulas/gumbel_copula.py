@@ -106,7 +106,7 @@ class GumbelCopula(ArchimedeanCopula):
 
 
 def _log_derivative(n: int, log_t: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
-    """Ln (−1)ⁿ ψ⁽ⁿ⁾(t) = −x − n ln t + ln Pₙ(x) for ψ(t) = exp(−tᵃ), x = tᵃ."""
+    """Returns ln (−1)ⁿ ψ⁽ⁿ⁾(t) = −x − n ln t + ln Pₙ(x) for ψ(t) = exp(−tᵃ), x = tᵃ."""
     log_x = log_t / theta
     log_coefficients = _log_coefficients(n, theta)
     powers = tf.constant(np.arange(1, n + 1), log_t.dtype)
@@ -115,7 +115,7 @@ def _log_derivative(n: int, log_t: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
 
 
 def _log_coefficients(n: int, theta: tf.Tensor) -> tf.Tensor:
-    """Ln aₙₖ for k = 1 … n, [n]; −∞ where θ = 1 makes them zero.
+    """Returns ln aₙₖ for k = 1 … n, [n]; −∞ where θ = 1 makes them zero.
 
     The recursion runs in float64 and is divided by n at each step: aₙ₁ is about
     (n − 1)!, which float32 holds to n = 35.

@@ -36,12 +36,6 @@ class IndependenceCopula(Copula):
         dtype = tf.as_dtype(dtype)
         super().__init__(
             dimension,
-            parameters={
-                "dimension": dimension,
-                "dtype": dtype.name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             dtype=dtype,
             reparameterized=True,
             validate_args=validate_args,

@@ -70,13 +70,6 @@ class StudentTCopula(EllipticalCopula):
         )
         super().__init__(
             self._factor.shape[0],
-            parameters={
-                "df": df,
-                "correlation_cholesky": correlation_cholesky,
-                "dtype": dtype,
-                "validate_args": validate_args,
-                "name": name,
-            },
             dtype=self._factor.dtype,
             reparameterized=True,
             validate_args=validate_args,
@@ -114,15 +107,15 @@ class StudentTCopula(EllipticalCopula):
         return TailDependence(coefficient, coefficient)
 
     def scores(self, tails: LogTails) -> tf.Tensor:
-        """W, q = T_ν⁻¹(u) = √ν sinh w, [batch..., D]: about −ln(1 − u) / ν far out."""
+        """Returns w of T_ν⁻¹(u) = √ν sinh w, [batch..., D]: −ln(1 − u) / ν far out."""
         return student_t_asinh_quantile(tails, self.df)
 
     def scores_of_quantiles(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """W = asinh(q / √ν), [batch..., D]."""
+        """Returns w = asinh(q / √ν), [batch..., D]."""
         return tf.asinh(quantiles / tf.sqrt(tf.convert_to_tensor(self.df)))
 
     def joint_log_prob(self, quantiles: tf.Tensor) -> tf.Tensor:
-        """Log t_ν,R(q), [batch...]."""
+        """Returns log t_ν,R(q), [batch...]."""
         df = tf.convert_to_tensor(self.df)
         log_norm = _log1p_square_norm(self._white(quantiles) / tf.sqrt(df))
         return self._joint(df, log_norm)
@@ -146,7 +139,7 @@ class StudentTCopula(EllipticalCopula):
         return self._joint(df, log_norm) - marginals
 
     def _joint(self, df: tf.Tensor, log_norm: tf.Tensor) -> tf.Tensor:
-        """Log t_ν,R from ln(1 + qᵀ R⁻¹ q / ν)."""
+        """Returns log t_ν,R from ln(1 + qᵀ R⁻¹ q / ν)."""
         size = self.dimension
         constant = (
             tf.math.lgamma((df + size) / 2)

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.marginals.log_tails import (
     check_marginal,
     log_tails_of,
@@ -18,7 +19,7 @@ from tfp_flows.ops.log_tails import LogTails
 __all__ = ["GeneralizedParetoTails"]
 
 
-class GeneralizedParetoTails(tfd.Distribution):
+class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
     """The body's density f within its quantiles p and 1 − p, Pareto tails beyond.
 
     Above b = F⁻¹(1 − p), with excess y = (x − b) / σ and concentration ξ ≥ 0,
@@ -75,14 +76,6 @@ class GeneralizedParetoTails(tfd.Distribution):
             reparameterization_type=tfd.FULLY_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters={
-                "body": body,
-                "lower_concentration": lower_concentration,
-                "upper_concentration": upper_concentration,
-                "tail_probability": tail_probability,
-                "validate_args": validate_args,
-                "name": name,
-            },
             name=name,
         )
 
@@ -158,7 +151,7 @@ class GeneralizedParetoTails(tfd.Distribution):
         return tf.nn.relu((a - x) / low_scale), tf.nn.relu((x - b) / high_scale)
 
     def _clipped(self, x: tf.Tensor) -> tf.Tensor:
-        """X where the body rules, a threshold elsewhere: there nothing overflows."""
+        """Returns x within the thresholds, else the nearer one: nothing overflows."""
         (a, b), _ = self._thresholds()
         return tf.clip_by_value(x, a, b)
 
@@ -199,7 +192,7 @@ class GeneralizedParetoTails(tfd.Distribution):
 
 
 def log_half(dtype: tf.DType) -> tf.Tensor:
-    """Ln ½."""
+    """Returns ln ½."""
     return tf.math.log(tf.constant(0.5, dtype))
 
 

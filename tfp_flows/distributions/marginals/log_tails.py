@@ -92,7 +92,7 @@ def check_marginal(marginal: Any, label: str) -> None:
     if not (_defines(marginal, "_cdf") or _defines(marginal, "_log_cdf")):
         raise ValueError(
             f"{label}, {marginal.name!r} ({type(marginal).__name__}): it has no cdf, "
-            "which a copula needs. Choose a distribution that has one."
+            "from which its tails are taken. Choose a distribution that has one."
         )
     if not has_quantile:
         raise ValueError(
@@ -111,9 +111,9 @@ def check_continuous(distribution: tfd.Distribution, label: str) -> None:
     if _is_discrete(distribution):
         raise ValueError(
             f"{label}, {distribution.name!r} ({type(distribution).__name__}): expected "
-            "a continuous distribution, received a discrete one: a copula density "
-            "needs a cdf without steps. Choose continuous marginals, and put the flow "
-            "into Dequantized where the data are counts."
+            "a continuous distribution, received a discrete one, whose cdf has steps. "
+            "Choose a continuous one, and put the flow into Dequantized where the data "
+            "are counts."
         )
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.marginals.log_tails import (
     check_continuous,
     log_tails_of,
@@ -19,7 +20,7 @@ __all__ = ["WithQuantile"]
 _ITERATIONS = {"float32": 60, "float64": 120}
 
 
-class WithQuantile(tfd.Distribution):
+class WithQuantile(RecordedParameters, tfd.Distribution):
     """A one-dimensional distribution with its quantile found from its cdf.
 
     The root of ln F(x) = ln u, or of ln(1 − F(x)) = ln(1 − u) where that is the
@@ -67,11 +68,6 @@ class WithQuantile(tfd.Distribution):
             reparameterization_type=distribution.reparameterization_type,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters={
-                "distribution": distribution,
-                "validate_args": validate_args,
-                "name": name,
-            },
             name=name,
         )
 

@@ -9,13 +9,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+
 __all__ = ["BoostedMixture"]
 
 # How far weights may be from summing to one.
 _TOLERANCE = 1e-4
 
 
-class BoostedMixture(tfd.Distribution):
+class BoostedMixture(RecordedParameters, tfd.Distribution):
     """G(x) = Σⱼ wⱼ gⱼ(x) over components gⱼ that are any distributions.
 
         log G(x) = logsumexpⱼ(log wⱼ + log gⱼ(x))
@@ -66,13 +68,6 @@ class BoostedMixture(tfd.Distribution):
         validate_args: bool = False,
         name: str = "boosted_mixture",
     ) -> None:
-        parameters = {
-            "components": list(components),
-            "weights": weights,
-            "logits": logits,
-            "validate_args": validate_args,
-            "name": name,
-        }
         self._components = tuple(components)
         _check_components(self._components)
         if weights is not None:
@@ -89,7 +84,6 @@ class BoostedMixture(tfd.Distribution):
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters=parameters,
             name=name,
         )
 
@@ -99,7 +93,7 @@ class BoostedMixture(tfd.Distribution):
 
     @property
     def components(self) -> tuple[tfd.Distribution, ...]:
-        """gⱼ."""
+        """The densities gⱼ."""
         return self._components
 
     @property
@@ -238,7 +232,7 @@ def _check_count(values: Any, count: int, what: str) -> None:
 
 
 def _logits_of(weights: Any, count: int) -> np.ndarray:
-    """Logs of numbers on the simplex, −∞ for a weight of zero."""
+    """Returns logs of numbers on the simplex, −∞ for a weight of zero."""
     values = np.asarray(weights, "float64")
     _check_count(values, count, "weights")
     if not np.all(values >= 0) or not math.isclose(

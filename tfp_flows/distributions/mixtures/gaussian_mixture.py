@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.mixtures.expectation_maximization import (
     select_gaussian_mixture,
 )
@@ -27,7 +28,7 @@ _ENOUGH_ROWS = 100
 _ABSENT_LOGIT = -15.0
 
 
-class GaussianMixture(tfd.Distribution):
+class GaussianMixture(RecordedParameters, tfd.Distribution):
     """p(z) = Σₖ wₖ N(z; μₖ, (Uₖᵀ Uₖ)⁻¹), trainable; N(0, I) until `initialize`.
 
         log p(z) = logsumexpₖ(log wₖ + Σᵢ log Uₖ,ᵢᵢ − ½ |Uₖ (z − μₖ)|²) − (D/2) log 2π
@@ -86,13 +87,6 @@ class GaussianMixture(tfd.Distribution):
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
-            parameters={
-                "event_size": event_size,
-                "num_components": num_components,
-                "dtype": dtype.name,
-                "validate_args": validate_args,
-                "name": name,
-            },
             name=name,
         )
 

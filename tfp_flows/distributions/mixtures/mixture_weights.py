@@ -98,7 +98,7 @@ def _check(log_densities: np.ndarray) -> None:
 
 
 def _shares(sample_weight: Any, count: int) -> np.ndarray:
-    """sᵢ / Σ s."""
+    """Returns N shares sᵢ / Σ s, equal ones without weights."""
     if sample_weight is None:
         return np.full(count, 1 / count)
     weights = np.asarray(sample_weight, "float64").reshape(-1)
