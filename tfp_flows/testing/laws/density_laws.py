@@ -21,9 +21,9 @@ _DIRECTIONS = 64
 def normalization(probe: DistributionProbe) -> LawResult:
     """The density integrates to one.
 
-    Quadrature where D ≤ 3 and it converges, otherwise importance sampling, with five
-    standard errors as tolerance. The mass in reach of the quadrature is compared
-    with the share of samples there, so that heavy tails are no violation.
+    Quadrature where D ≤ 3 and it resolves the density, otherwise importance sampling,
+    with five standard errors as tolerance. The mass in reach of the quadrature is
+    compared with the share of samples there, so that heavy tails are no violation.
     """
     try:
         integral = probe.integral

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.testing.integration.integral import Frame, Integral, fit_frame, integrate
+from tfp_flows.testing.integration.frame import Frame, fit_frame
+from tfp_flows.testing.integration.integral import Integral, integrate
 from tfp_flows.testing.numerics import as_tensor, default_tolerance
 from tfp_flows.testing.probes.probe import Probe
 from tfp_flows.testing.probes.rows import RowKwargs, flatten_rows
