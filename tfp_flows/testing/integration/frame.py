@@ -50,7 +50,7 @@ def fit_frame(samples: np.ndarray) -> Frame:
         the correlation of the samples clipped at three scales.
 
     Raises:
-        ValueError: If the samples do not fill D dimensions.
+        ValueError: the samples do not fill D dimensions.
     """
     low, center, high = np.quantile(samples, [0.16, 0.5, 0.84], axis=0)
     spread = (high - low) / 2

@@ -36,9 +36,9 @@ class Integral:
     Args:
         z: [n, D], the nodes in the coordinates of the frame.
         weights: [n], the density times the volume of each node.
-        reach: The rule covers |z| ≤ reach.
-        error: Standard error of the mass, or the error of the quadrature.
-        method: The rule in words.
+        reach: the rule covers |z| ≤ reach.
+        error: standard error of the mass, or the error of the quadrature.
+        method: the rule in words.
     """
 
     z: np.ndarray
@@ -58,7 +58,7 @@ class Integral:
         """Averages under the density, normalized by its mass.
 
         Args:
-            function: Maps z: [n, D] to [n, K], bounded by one.
+            function: maps z: [n, D] to [n, K], bounded by one.
 
         Returns:
             [K] averages and [K] standard errors.
@@ -82,14 +82,11 @@ def integrate(
     """Integrates a density by quadrature, or by importance sampling if that fails.
 
     Args:
-        log_density: Maps x: [n, D] to [n].
+        log_density: maps x: [n, D] to [n].
         samples: [n, D], where the density is expected to live.
-        frame: Coordinates fitted to the samples.
-        count: Nodes of importance sampling.
-        seed: Seed of importance sampling.
-
-    Returns:
-        The integral.
+        frame: coordinates fitted to the samples.
+        count: nodes of importance sampling.
+        seed: seed of importance sampling.
     """
 
     def log_p(z: np.ndarray) -> np.ndarray:

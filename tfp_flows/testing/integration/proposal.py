@@ -67,7 +67,7 @@ def fit_proposal(samples: np.ndarray, seed: int) -> Proposal:
 
     Args:
         samples: [n, D], standardized.
-        seed: Seed of the first centers.
+        seed: seed of the first centers.
 
     Returns:
         The fitted mixture, widened by a tenth, and one wide component.
