@@ -25,6 +25,7 @@ def normalization(probe: DistributionProbe) -> LawResult:
     Quadrature where D ≤ 3 and it resolves the density, otherwise importance sampling,
     with five standard errors as tolerance. The mass in reach of the quadrature is
     compared with the share of samples there, so that heavy tails are no violation.
+    What both leave uncertain, such as a thin curved ridge, fails as undecided.
     """
     try:
         integral = probe.integral
