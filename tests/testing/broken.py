@@ -46,6 +46,13 @@ class WrongInverse(Vector):
         return y - 2
 
 
+class WrongInverseFarOut(Vector):
+    """Far beyond the images of ordinary rows."""
+
+    def _inverse(self, y):
+        return tf.where(y > 100, y - 1, y)
+
+
 class WrongSign(Doubling):
     def _forward_log_det_jacobian(self, x):
         return -super()._forward_log_det_jacobian(x)

@@ -175,6 +175,9 @@ def test_context_of_a_part_of_a_chain():
 def test_given_y_is_used_for_the_inverse():
     assert failed(broken.WrongInverse(), y=X, jit=False) == {"round_trip"}
     assert failed(broken.Doubling(), y=X, jit=False) == set()
+    assert failed(broken.WrongInverseFarOut(), jit=False) == set()
+    far = failed(broken.WrongInverseFarOut(), y=X + 1000, jit=False)
+    assert far == {"round_trip"}
 
 
 def test_maps_between_sizes_have_no_log_det():

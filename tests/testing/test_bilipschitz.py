@@ -52,13 +52,11 @@ def test_additive_coupling_keeps_its_bound_and_affine_has_none():
 
 
 def test_secants_see_what_lies_between_the_rows():
-    # A steep step at zero, flat at the two rows themselves.
+    # A steep step at zero, of slope 0.196 at the two rows themselves.
     step = tfb.Chain([tfb.Shift(np.float64(0)), tfb.Sinh()])
     inverse = tfb.Invert(step)
     found, _ = constants(inverse, np.array([[-5.0], [5.0]]), event_ndims=1)
-    slope = 1 / np.sqrt(1 + 25.0)
     assert found == pytest.approx(np.arcsinh(5.0) / 5.0)
-    assert found > slope
 
 
 def test_broken_bounds_are_named():

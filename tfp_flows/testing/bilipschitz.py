@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.testing.probes.bijector_probe import BijectorProbe, probe_bijector
+from tfp_flows.testing.probes.options import Options
 from tfp_flows.testing.report import AuditError, AuditReport, LawResult, judge
 
 __all__ = ["check_bilipschitz"]
@@ -38,13 +39,13 @@ def check_bilipschitz(
     bound the constants from below, and another data set may show larger ones.
 
     Args:
-        bijector: Any injective `tfb.Bijector` of one tensor, dimensions kept.
+        bijector: any injective `tfb.Bijector` of one tensor, dimensions kept.
         x: [batch..., event...], points of its domain, floating; some dozens of rows.
-        max_forward: Largest constant of the forward map that passes.
-        max_inverse: Largest constant of the inverse map that passes.
-        event_ndims: Rank of an event of x; by default the bijector's least rank, plus
+        max_forward: largest constant of the forward map that passes.
+        max_inverse: largest constant of the inverse map that passes.
+        event_ndims: rank of an event of x; by default the bijector's least rank, plus
             the batch axes of its parameters.
-        kwargs: Keyword arguments of every call, such as a context. Pairs of rows are
+        kwargs: keyword arguments of every call, such as a context. Pairs of rows are
             then not compared, since each row has a map of its own.
         raise_on_failure: False to return the report in any case.
 
@@ -53,8 +54,8 @@ def check_bilipschitz(
         constants.
 
     Raises:
-        AuditError: If a constant exceeds its bound or is not a number.
-        ValueError: If a bound is not positive, or dimensions are not kept.
+        AuditError: a constant exceeds its bound or is not a number.
+        ValueError: a bound is not positive, or dimensions are not kept.
 
     Example:
         >>> import tensorflow_probability as tfp
@@ -68,18 +69,8 @@ def check_bilipschitz(
             "Expected positive max_forward and max_inverse. Received: "
             f"{max_forward} and {max_inverse}."
         )
-    probe = probe_bijector(
-        bijector,
-        x,
-        y=None,
-        event_ndims=event_ndims,
-        kwargs=kwargs,
-        tolerance=None,
-        tail=1.0,
-        jit=False,
-        exempt=frozenset(),
-        invariant_laws=(),
-    )
+    options = Options(event_ndims=event_ndims, kwargs=kwargs)
+    probe = probe_bijector(bijector, x, options)
     if not probe.is_square:
         raise ValueError(
             f"Expected a bijector that keeps the number of dimensions. Received: "

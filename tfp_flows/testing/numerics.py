@@ -23,13 +23,13 @@ def default_tolerance(dtype: tf.DType) -> float:
     """Largest `relative_error` that round-off in this dtype explains.
 
     Args:
-        dtype: A floating dtype.
+        dtype: a floating dtype.
 
     Returns:
         1e-8 for float64, 5e-4 for float32, more for the half precisions.
 
     Raises:
-        TypeError: If the dtype is not floating.
+        TypeError: the dtype is not floating.
     """
     if dtype not in _TOLERANCES:
         raise TypeError(
@@ -43,8 +43,8 @@ def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
     """Largest |a − b| / (1 + |b|): relative for large values, absolute for small.
 
     Args:
-        actual: Any shape.
-        expected: The same shape.
+        actual: any shape.
+        expected: the same shape.
 
     Returns:
         The error; infinity where the shapes differ or a value is not a number.

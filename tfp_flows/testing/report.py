@@ -1,18 +1,19 @@
 """Results of an audit: one record a law, a table, and the error that lists failures."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
     "AuditError",
     "AuditReport",
+    "Law",
     "LawResult",
+    "invariant",
+    "is_invariant",
     "judge",
-    "run_laws",
     "unchecked",
-    "validate_exemptions",
 ]
 
 
@@ -21,11 +22,11 @@ class LawResult:
     """What one law found.
 
     Args:
-        name: The law.
+        name: the law.
         passed: False only for a violated law.
-        error: The measured deviation, `nan` where the law has no number.
-        tolerance: The largest `error` that passes.
-        message: For a failure, what was expected, what was measured and the likely
+        error: the measured deviation, `nan` where the law has no number.
+        tolerance: the largest `error` that passes.
+        message: for a failure, what was expected, what was measured and the likely
             cause; otherwise a remark or the reason why the law was not checked.
         checked: False where the law was exempted or does not apply.
     """
@@ -45,13 +46,17 @@ class LawResult:
         return "ok" if self.passed else "FAILED"
 
 
+Law = Callable[[Any], LawResult]
+"""What an audit asks of a probe."""
+
+
 @dataclass(frozen=True)
 class AuditReport:
     """All results of one audit; `str(report)` is a table.
 
     Args:
-        subject: The audited object in words.
-        results: One result for each law, in the order of the laws.
+        subject: the audited object in words.
+        results: one result for each law, in the order of the laws.
     """
 
     subject: str
@@ -91,7 +96,7 @@ class AuditError(AssertionError):
     """Raised when laws are violated; names each one and what to look at.
 
     Args:
-        report: The whole report, kept as the attribute `report`.
+        report: the whole report, kept as the attribute `report`.
     """
 
     def __init__(self, report: AuditReport) -> None:
@@ -119,70 +124,15 @@ def unchecked(name: str, reason: str) -> LawResult:
     return LawResult(name, True, message=reason, checked=False)
 
 
-def validate_exemptions(
-    exempt: Mapping[str, str] | None, laws: Mapping[str, Any]
-) -> Mapping[str, str]:
-    """Refuses unknown laws and exemptions without a reason.
-
-    Args:
-        exempt: Reasons by law name.
-        laws: The known laws by name.
-
-    Returns:
-        The exemptions, empty for None.
-    """
-    exempt = {} if exempt is None else exempt
-    for name, reason in exempt.items():
-        if name not in laws:
-            raise ValueError(
-                f"Expected exemptions for known laws: {', '.join(laws)}. "
-                f"Received: exempt={{{name!r}: ...}}. Correct the name."
-            )
-        if not isinstance(reason, str) or not reason.strip():
-            raise ValueError(
-                f"Expected a reason for the exemption from {name!r}. "
-                f"Received: {reason!r}. Say why the law cannot hold for this object."
-            )
-    return exempt
+def invariant(law: Law) -> Law:
+    """Marks a law that must hold again after a change of the weights."""
+    law.__dict__["is_invariant"] = True
+    return law
 
 
-def run_laws(
-    subject: str,
-    laws: Mapping[str, Callable[[Any], LawResult]],
-    probe: Any,
-    exempt: Mapping[str, str],
-) -> AuditReport:
-    """Checks each law that is not exempted.
-
-    Args:
-        subject: The audited object in words.
-        laws: Law functions by name.
-        probe: What the law functions receive.
-        exempt: Reasons by law name.
-
-    Returns:
-        The report, in the order of `laws`.
-    """
-    results = [
-        unchecked(name, f"exempt: {exempt[name]}")
-        if name in exempt
-        else _run(name, law, probe)
-        for name, law in laws.items()
-    ]
-    return AuditReport(subject, tuple(results))
-
-
-def _run(name: str, law: Callable[[Any], LawResult], probe: Any) -> LawResult:
-    try:
-        return law(probe)
-    # The audited code may raise anything, and the other laws must still be run.
-    except Exception as error:
-        first_lines = " ".join(str(error).split())[:400]
-        message = (
-            "Expected the computation to run. "
-            f"Received {type(error).__name__}: {first_lines}"
-        )
-        return LawResult(name, False, math.inf, math.nan, message)
+def is_invariant(law: Law) -> bool:
+    """Whether a law is marked by `invariant`."""
+    return getattr(law, "is_invariant", False)
 
 
 def _cells(result: LawResult) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfp_flows.testing.numerics import log_abs_det, relative_error
 from tfp_flows.testing.probes.bijector_probe import BijectorProbe
-from tfp_flows.testing.report import LawResult, judge, unchecked
+from tfp_flows.testing.report import LawResult, invariant, judge, unchecked
 
 __all__ = [
     "batch_shapes",
@@ -20,6 +20,7 @@ _BATCH_SHAPES = ((), (1,), (2, 3))
 _ROWS = 6
 
 
+@invariant
 def round_trip(probe: BijectorProbe) -> LawResult:
     """f⁻¹(f(x)) = x and f(f⁻¹(y)) = y.
 
@@ -42,11 +43,13 @@ def round_trip(probe: BijectorProbe) -> LawResult:
     return judge("round_trip", errors[worst], probe.tolerance, failure)
 
 
+@invariant
 def forward_log_det(probe: BijectorProbe) -> LawResult:
     """`forward_log_det_jacobian(x)` is log|det| of the autodiff Jacobian of forward."""
     return _log_det(probe, "forward")
 
 
+@invariant
 def inverse_log_det(probe: BijectorProbe) -> LawResult:
     """`inverse_log_det_jacobian(y)` is log|det| of the autodiff Jacobian of inverse."""
     return _log_det(probe, "inverse")

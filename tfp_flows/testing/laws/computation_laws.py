@@ -16,7 +16,7 @@ from tfp_flows.testing.probes.tracing import (
     used_variables,
     value_and_gradients,
 )
-from tfp_flows.testing.report import LawResult, judge, unchecked
+from tfp_flows.testing.report import LawResult, is_invariant, judge, unchecked
 
 __all__ = [
     "gradients",
@@ -58,7 +58,7 @@ def xla(probe: Probe) -> LawResult:
 
 def xla_refusal(probe: Probe) -> str:
     """Why XLA is not tried, empty if it is."""
-    if not probe.jit:
+    if not probe.options.jit:
         return "the caller passed jit=False"
     part = part_without_jit(probe.subject)
     return f"{part} declares supports_jit = False" if part else ""
@@ -141,8 +141,12 @@ def _update_result(
 
 
 def _lawful(probe: Probe) -> set[str]:
-    results = [law(probe) for law in probe.invariants]
-    return {r.name for r in results if r.passed and r.name not in probe.exempt}
+    """Names of the invariants that hold."""
+    return {
+        name
+        for name, law in probe.options.laws.items()
+        if is_invariant(law) and not probe.options.reason(name) and law(probe).passed
+    }
 
 
 def _loss(probe: Probe) -> Callable[[Any], tf.Tensor]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfp_flows.testing.integration.integral import Integral
 from tfp_flows.testing.probes.distribution_probe import DistributionProbe
-from tfp_flows.testing.report import LawResult, judge, unchecked
+from tfp_flows.testing.report import LawResult, invariant, judge, unchecked
 
 __all__ = ["normalization", "samples_match_density"]
 
@@ -18,12 +18,14 @@ _UNDECIDED = 0.05
 _DIRECTIONS = 64
 
 
+@invariant
 def normalization(probe: DistributionProbe) -> LawResult:
     """The density integrates to one.
 
-    Quadrature where D ≤ 3 and it converges, otherwise importance sampling, with five
-    standard errors as tolerance. The mass in reach of the quadrature is compared
-    with the share of samples there, so that heavy tails are no violation.
+    Quadrature where D ≤ 3 and it resolves the density, otherwise importance sampling,
+    with five standard errors as tolerance. The mass in reach of the quadrature is
+    compared with the share of samples there, so that heavy tails are no violation.
+    What both leave uncertain, such as a thin curved ridge, fails as undecided.
     """
     try:
         integral = probe.integral
@@ -57,7 +59,7 @@ def samples_match_density(probe: DistributionProbe) -> LawResult:
         integral = probe.integral
     except ValueError as fault:
         return unchecked(name, f"no density with respect to volume: {fault}")
-    directions = _directions(probe.frame.center.size, probe.seed)
+    directions = _directions(probe.frame.center.size, probe.options.seed)
     expected, rule_error = integral.average(lambda z: _features(z, directions))
     if not rule_error.max() <= _UNDECIDED:
         return _undecided(name, integral)

@@ -34,10 +34,11 @@ def sample_shapes(probe: DistributionProbe) -> LawResult:
     shapes: Sequence[tuple[int, ...]] = _SHAPES
     if probe.kwargs:
         shapes = [(len(probe.x),)]
+    seed = stateless_seed(probe.options.seed)
+    kwargs = probe.kwargs.take(np.arange(len(probe.x)), [len(probe.x)])
     wrong = []
     for shape in shapes:
-        kwargs = probe.kwargs.take(np.arange(len(probe.x)), [len(probe.x)])
-        drawn = probe.subject.sample(shape, seed=stateless_seed(probe.seed), **kwargs)
+        drawn = probe.subject.sample(shape, seed=seed, **kwargs)
         if tuple(drawn.shape) != (*shape, *probe.batch_shape, *probe.event_shape):
             wrong.append(f"{tuple(drawn.shape)} for sample_shape={tuple(shape)}")
     failure = (
@@ -49,7 +50,8 @@ def sample_shapes(probe: DistributionProbe) -> LawResult:
 
 def sample_seed(probe: DistributionProbe) -> LawResult:
     """The same seed draws the same rows, another seed draws others."""
-    draws = [_draw(probe, seed) for seed in (probe.seed, probe.seed, probe.seed + 1)]
+    seed = probe.options.seed
+    draws = [_draw(probe, number) for number in (seed, seed, seed + 1)]
     error = relative_error(draws[1], draws[0])
     failure = (
         "Expected equal samples from equal seeds (shape [2], TFP's stateless form). "

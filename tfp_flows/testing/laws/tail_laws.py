@@ -30,7 +30,7 @@ def tail_gradients(probe: BijectorProbe) -> LawResult:
         for point in _tail_points(probe, direction, *reachable):
             faults += _faults(probe, direction, point)
     failure = (
-        f"Expected finite values and gradients at ±{probe.tail:g}; not finite: "
+        f"Expected finite values and gradients at ±{probe.options.tail:g}; not finite: "
         f"{', '.join(dict.fromkeys(faults))}. Likely cause: tf.where around a branch "
         "that overflows, whose gradient 0 · inf is not a number (clamp the argument "
         "before the branch and select after it), or growth that leaves the dtype: "
@@ -72,7 +72,7 @@ def _tail_points(
     points = []
     for signs in _signs(rows.shape):
         moved = ((signs < 0) & below) | ((signs > 0) & above)
-        point = np.where(moved, signs * probe.tail, rows)
+        point = np.where(moved, signs * probe.options.tail, rows)
         points.append(tf.constant(point.astype(rows.dtype)))
     return points
 
@@ -84,12 +84,12 @@ def _reachable(probe: BijectorProbe, direction: str) -> tuple[np.ndarray, np.nda
     for signs in _signs(rows.shape):
         far, near = (
             _image(probe, direction, np.where(signs == 0, rows, signs * reach))
-            for reach in (probe.tail, probe.tail / 2)
+            for reach in (probe.options.tail, probe.options.tail / 2)
         )
         with np.errstate(invalid="ignore"):  # inf − inf counts as unknown
             steps.append(far - near)
     step = np.concatenate(steps)
-    least = _BOUNDED * probe.tail / 2
+    least = _BOUNDED * probe.options.tail / 2
     unknown = ~np.isfinite(step).all(axis=0)
     return unknown | (step < -least).any(axis=0), unknown | (step > least).any(axis=0)
 

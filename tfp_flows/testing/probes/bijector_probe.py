@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.testing.numerics import as_tensor, default_tolerance
+from tfp_flows.testing.numerics import as_tensor
+from tfp_flows.testing.probes.options import Options
 from tfp_flows.testing.probes.probe import Probe
 from tfp_flows.testing.probes.rows import RowKwargs, flatten_rows
 from tfp_flows.testing.probes.tracing import Computation, value_and_gradients
-
-if TYPE_CHECKING:
-    from tfp_flows.testing.report import LawResult
 
 __all__ = ["BijectorProbe", "probe_bijector"]
 
@@ -32,17 +30,11 @@ class BijectorProbe(Probe):
 
     Args:
         y: [N, y event...], the rows for the inverse direction.
-        y_is_given: Whether the caller chose y; otherwise it is `forward(x)`.
-        kwargs: Keyword arguments of every call.
-        invariant_laws: Laws that must survive a change of the weights.
-        tail: Magnitude of the points in the tails.
     """
 
+    loss_names: ClassVar[tuple[str, ...]] = ("forward", "forward_log_det")
+
     y: tf.Tensor
-    y_is_given: bool
-    kwargs: RowKwargs
-    invariant_laws: tuple[Callable[[Any], LawResult], ...]
-    tail: float
 
     @property
     def event_ndims(self) -> int:
@@ -85,19 +77,9 @@ class BijectorProbe(Probe):
             {"x": x, "y": y, "kwargs": kwargs},
         )
 
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """The values that a likelihood is made of."""
-        return ("forward", "forward_log_det")
-
-    @property
-    def invariants(self) -> tuple[Callable[[Probe], LawResult], ...]:
-        """Laws that must survive a change of the weights."""
-        return self.invariant_laws
-
     def refreshed(self) -> BijectorProbe:
         """The same rows of x, with y computed by the present weights."""
-        if self.y_is_given:
+        if self.options.y is not None:
             return self
         return replace(self, y=_forward(self.subject, self.x, self.kwargs))
 
@@ -135,39 +117,16 @@ class BijectorProbe(Probe):
         return np.reshape(gradient.numpy(), shape).astype(np.float64)
 
 
-def probe_bijector(
-    bijector: tfb.Bijector,
-    x: Any,
-    *,
-    y: Any,
-    event_ndims: int | None,
-    kwargs: Mapping[str, Any] | None,
-    tolerance: float | None,
-    tail: float,
-    jit: bool,
-    exempt: frozenset[str],
-    invariant_laws: tuple[Callable[[Any], LawResult], ...],
-) -> BijectorProbe:
-    """Checks the arguments of an audit and brings x and y into rows.
+def probe_bijector(bijector: tfb.Bijector, x: Any, options: Options) -> BijectorProbe:
+    """Checks the arguments of an audit; x: [batch..., event...] becomes rows.
 
-    Args:
-        bijector: The bijector.
-        x: [batch..., event...].
-        y: As x on the other side, or None for `forward(x)`.
-        event_ndims: Rank of an event of x, None for the bijector's own.
-        kwargs: Keyword arguments of every call.
-        tolerance: Largest relative error, None for the default of the dtype.
-        tail: Magnitude of the points in the tails.
-        jit: Whether the bijector is expected to compile.
-        exempt: Names of the laws that are not checked.
-        invariant_laws: Laws that must survive a change of the weights.
-
-    Returns:
-        The probe.
+    Raises:
+        TypeError: the map is not injective, has several parts, or x is not floating.
+        ValueError: x has no rows, or event_ndims is too small.
     """
     x = as_tensor(x, _default_dtype(bijector))
-    round_off = default_tolerance(x.dtype)
-    ndims = _audited_event_ndims(bijector, event_ndims)
+    tolerance = options.tolerance_in(x.dtype)
+    ndims = _audited_event_ndims(bijector, options.event_ndims)
     if len(x.shape) < ndims or tf.size(x) == 0:
         raise ValueError(
             f"Expected x with at least one row and events of rank {ndims} (the "
@@ -175,24 +134,12 @@ def probe_bijector(
             f"Received: x of shape {tuple(x.shape)}."
         )
     batch_shape = x.shape[: len(x.shape) - ndims]
-    row_kwargs = RowKwargs(kwargs, batch_shape)
-    rows = flatten_rows(x, len(batch_shape))
-    image = _forward(bijector, rows, row_kwargs)
-    if y is not None:
-        given = as_tensor(y, x.dtype)
-        image = tf.reshape(given, image.shape)
-    return BijectorProbe(
-        subject=bijector,
-        x=rows,
-        y=image,
-        y_is_given=y is not None,
-        kwargs=row_kwargs,
-        tolerance=round_off if tolerance is None else tolerance,
-        tail=tail,
-        jit=jit,
-        exempt=exempt,
-        invariant_laws=invariant_laws,
-    )
+    kwargs = RowKwargs(options.kwargs, batch_shape)
+    x = flatten_rows(x, len(batch_shape))
+    y = _forward(bijector, x, kwargs)
+    if options.y is not None:
+        y = tf.reshape(as_tensor(options.y, x.dtype), y.shape)
+    return BijectorProbe(bijector, x, kwargs, tolerance, options, y)
 
 
 def _forward(bijector: tfb.Bijector, x: tf.Tensor, kwargs: RowKwargs) -> tf.Tensor:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.testing.integration.integral import Frame, Integral, fit_frame, integrate
-from tfp_flows.testing.numerics import as_tensor, default_tolerance
+from tfp_flows.testing.integration.frame import Frame, fit_frame
+from tfp_flows.testing.integration.integral import Integral, integrate
+from tfp_flows.testing.numerics import as_tensor
+from tfp_flows.testing.probes.options import Options
 from tfp_flows.testing.probes.probe import Probe
 from tfp_flows.testing.probes.rows import RowKwargs, flatten_rows
 from tfp_flows.testing.probes.tracing import Computation
-
-if TYPE_CHECKING:
-    from tfp_flows.testing.report import LawResult
 
 __all__ = ["DistributionProbe", "probe_distribution"]
 
@@ -40,22 +38,14 @@ class DistributionProbe(Probe):
     whose log-density is the sum over the batch.
 
     Args:
-        kwargs: Keyword arguments of `log_prob` and `sample`.
-        batch_shape: Batch shape of the distribution.
-        event_shape: Event shape of the distribution.
-        support: A bijector from R^D to the support, or None for R^D.
-        num_samples: Samples for the statistical laws.
-        seed: Seed of everything random.
-        invariant_laws: Laws that must survive a change of the weights.
+        batch_shape: of the distribution.
+        event_shape: of the distribution.
     """
 
-    kwargs: RowKwargs
+    loss_names: ClassVar[tuple[str, ...]] = ("log_prob",)
+
     batch_shape: tuple[int, ...]
     event_shape: tuple[int, ...]
-    support: tfb.Bijector | None
-    num_samples: int
-    seed: int
-    invariant_laws: tuple[Callable[[Any], LawResult], ...]
 
     @property
     def computation(self) -> Computation:
@@ -68,18 +58,8 @@ class DistributionProbe(Probe):
                 "log_prob": lambda i: d.log_prob(i["x"], **i["kwargs"]),
                 "sample": lambda i: d.sample(count, seed=i["seed"], **i["kwargs"]),
             },
-            {"x": self.x, "kwargs": kwargs, "seed": stateless_seed(self.seed)},
+            {"x": self.x, "kwargs": kwargs, "seed": stateless_seed(self.options.seed)},
         )
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """The values that a likelihood is made of."""
-        return ("log_prob",)
-
-    @property
-    def invariants(self) -> tuple[Callable[[Probe], LawResult], ...]:
-        """Laws that must survive a change of the weights."""
-        return self.invariant_laws
 
     def refreshed(self) -> DistributionProbe:
         """The same probe without the samples it has drawn."""
@@ -91,9 +71,9 @@ class DistributionProbe(Probe):
 
         With a support these are the points of R^D that it maps to the samples.
         """
-        count = self.num_samples
+        count, seed = self.options.num_samples, stateless_seed(self.options.seed)
         kwargs = self.kwargs.take(np.zeros(count), [count])
-        drawn = self.subject.sample(count, seed=stateless_seed(self.seed), **kwargs)
+        drawn = self.subject.sample(count, seed=seed, **kwargs)
         drawn = self._to_support(tf.identity(drawn))
         return drawn.numpy().reshape(count, -1).astype(np.float64)
 
@@ -110,9 +90,9 @@ class DistributionProbe(Probe):
     @cached_property
     def integral(self) -> Integral:
         """The density, integrated over R^D under the first row's arguments."""
-        count = _NODES_PER_SAMPLE * self.num_samples
+        count, seed = _NODES_PER_SAMPLE * self.options.num_samples, self.options.seed
         points = self.finite_samples
-        return integrate(self.log_density, points, self.frame, count, self.seed)
+        return integrate(self.log_density, points, self.frame, count, seed)
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Joint log-density under the first row's keyword arguments.
@@ -133,17 +113,18 @@ class DistributionProbe(Probe):
         count = len(points)
         event = self._to_support(self.x[:1]).shape[1:]
         x = tf.constant(points.reshape(count, *event), self.x.dtype)
-        log_det = np.zeros(())
-        if self.support is not None:
-            log_det = self.support.forward_log_det_jacobian(x, len(event)).numpy()
-            x = self.support.forward(tf.identity(x))
+        log_det, support = np.zeros(()), self.options.support
+        if support is not None:
+            log_det = support.forward_log_det_jacobian(x, len(event)).numpy()
+            x = support.forward(tf.identity(x))
         kwargs = self.kwargs.take(np.zeros(count), [count])
         log_prob = self.subject.log_prob(tf.identity(x), **kwargs).numpy()
         rows = np.broadcast_to(log_prob, (count, *self.batch_shape))
         return rows.reshape(count, -1).sum(axis=1, dtype=np.float64) + log_det
 
     def _to_support(self, x: tf.Tensor) -> tf.Tensor:
-        return x if self.support is None else self.support.inverse(tf.identity(x))
+        support = self.options.support
+        return x if support is None else support.inverse(tf.identity(x))
 
 
 def stateless_seed(number: int) -> tf.Tensor:
@@ -152,34 +133,15 @@ def stateless_seed(number: int) -> tf.Tensor:
 
 
 def probe_distribution(
-    distribution: tfd.Distribution,
-    x: Any,
-    *,
-    kwargs: Mapping[str, Any] | None,
-    tolerance: float | None,
-    support: tfb.Bijector | None,
-    num_samples: int,
-    seed: int,
-    jit: bool,
-    exempt: frozenset[str],
-    invariant_laws: tuple[Callable[[Any], LawResult], ...],
+    distribution: tfd.Distribution, x: Any, options: Options
 ) -> DistributionProbe:
-    """Checks the arguments of an audit and brings x into rows.
+    """Checks the arguments of an audit; x: [rows..., batch..., event...] becomes rows.
 
-    Args:
-        distribution: The distribution.
-        x: [rows..., batch..., event...], or None to draw it.
-        kwargs: Keyword arguments of `log_prob` and `sample`.
-        tolerance: Largest relative error, None for the default of the dtype.
-        support: A bijector from R^D to the support, or None for R^D.
-        num_samples: Samples for the statistical laws.
-        seed: Seed of everything random.
-        jit: Whether the distribution is expected to compile.
-        exempt: Names of the laws that are not checked.
-        invariant_laws: Laws that must survive a change of the weights.
+    Without x they are drawn.
 
-    Returns:
-        The probe.
+    Raises:
+        TypeError: the distribution is one of several tensors, or is not floating.
+        ValueError: x has another shape.
     """
     if not isinstance(distribution.dtype, tf.DType):
         raise TypeError(
@@ -187,39 +149,34 @@ def probe_distribution(
             f"{type(distribution).__name__} with dtype={distribution.dtype}. Audit "
             "the parts of a joint distribution one by one."
         )
-    round_off = default_tolerance(distribution.dtype)
+    tolerance = options.tolerance_in(distribution.dtype)
     batch_shape = tuple(distribution.batch_shape_tensor().numpy().tolist())
     event_shape = tuple(distribution.event_shape_tensor().numpy().tolist())
     if x is None:
-        x, kwargs_rows = _draw(distribution, kwargs, seed)
+        x, rows = _draw(distribution, options)
     else:
         x = as_tensor(x, distribution.dtype)
-        kwargs_rows = _sample_shape(x, batch_shape + event_shape)
+        rows = _sample_shape(x, batch_shape + event_shape)
     return DistributionProbe(
-        subject=distribution,
-        x=flatten_rows(x, len(kwargs_rows)),
-        tolerance=round_off if tolerance is None else tolerance,
-        jit=jit,
-        exempt=exempt,
-        kwargs=RowKwargs(kwargs, kwargs_rows),
-        batch_shape=batch_shape,
-        event_shape=event_shape,
-        support=support,
-        num_samples=num_samples,
-        seed=seed,
-        invariant_laws=invariant_laws,
+        distribution,
+        flatten_rows(x, len(rows)),
+        RowKwargs(options.kwargs, rows),
+        tolerance,
+        options,
+        batch_shape,
+        event_shape,
     )
 
 
 def _draw(
-    distribution: tfd.Distribution, kwargs: Mapping[str, Any] | None, seed: int
+    distribution: tfd.Distribution, options: Options
 ) -> tuple[tf.Tensor, tuple[int, ...]]:
     """Rows of x where the caller gives none: as many as the first context has."""
-    leaves = tf.nest.flatten(dict(kwargs or {}))
+    leaves = tf.nest.flatten(dict(options.kwargs or {}))
     ranked = [leaf for leaf in leaves if len(getattr(leaf, "shape", ())) > 0]
     count = int(ranked[0].shape[0]) if ranked else _DEFAULT_ROWS
-    rows = RowKwargs(kwargs, [count]).take(np.arange(count), [count])
-    x = distribution.sample(count, seed=stateless_seed(seed + 1), **rows)
+    kwargs = RowKwargs(options.kwargs, [count]).take(np.arange(count), [count])
+    x = distribution.sample(count, seed=stateless_seed(options.seed + 1), **kwargs)
     return tf.identity(x), (count,)
 
 

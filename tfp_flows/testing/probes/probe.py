@@ -1,15 +1,15 @@
 """What the laws of computation need to know about an audited object."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfp_flows.testing.probes.options import Options
+from tfp_flows.testing.probes.rows import RowKwargs
 from tfp_flows.testing.probes.tracing import Computation
-from tfp_flows.testing.report import LawResult
 
 __all__ = ["Probe"]
 
@@ -19,18 +19,21 @@ class Probe(ABC):
     """An object under audit, and the points at which it is looked at.
 
     Args:
-        subject: The bijector or distribution.
+        subject: the bijector or distribution.
         x: [N, event...], the rows.
-        tolerance: Largest relative error that round-off explains.
-        jit: Whether the object is expected to compile under XLA.
-        exempt: Names of the laws that are not checked.
+        kwargs: keyword arguments of every call.
+        tolerance: largest relative error that round-off explains.
+        options: what the caller chose.
     """
+
+    # The values that a likelihood is made of.
+    loss_names: ClassVar[tuple[str, ...]]
 
     subject: tf.Module
     x: tf.Tensor
+    kwargs: RowKwargs
     tolerance: float
-    jit: bool
-    exempt: frozenset[str]
+    options: Options
 
     @property
     @abstractmethod
@@ -41,16 +44,6 @@ class Probe(ABC):
     def trace(self) -> Any:
         """The computation, traced under the weights at the first use."""
         return self.computation.traced()
-
-    @property
-    @abstractmethod
-    def loss_names(self) -> tuple[str, ...]:
-        """The values that a likelihood is made of."""
-
-    @property
-    @abstractmethod
-    def invariants(self) -> tuple[Callable[["Probe"], LawResult], ...]:
-        """Laws that must survive a change of the weights."""
 
     @abstractmethod
     def refreshed(self) -> "Probe":

@@ -17,8 +17,8 @@ class RowKwargs:
     `tfd.TransformedDistribution` take them, are searched.
 
     Args:
-        kwargs: The keyword arguments, or None.
-        batch_shape: The batch axes of x.
+        kwargs: the keyword arguments, or None.
+        batch_shape: the batch axes of x.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class RowKwargs:
         """Keyword arguments for chosen rows.
 
         Args:
-            indices: Row numbers, as many as `batch_shape` has elements.
-            batch_shape: Batch axes of the result.
+            indices: row numbers, as many as `batch_shape` has elements.
+            batch_shape: batch axes of the result.
 
         Returns:
             The keyword arguments; per-row tensors are [batch_shape..., their axes...].

@@ -29,7 +29,7 @@ class Computation:
 
     Args:
         functions: name → function of the inputs that returns a tensor.
-        inputs: A structure of tensors and other values.
+        inputs: a structure of tensors and other values.
     """
 
     functions: Mapping[str, Callable[[Any], tf.Tensor]]
@@ -71,9 +71,9 @@ def value_and_gradients(
     """A value and its gradients with respect to x and variables.
 
     Args:
-        function: Maps inputs to a tensor, which is summed.
-        inputs: A structure of tensors.
-        variables: What to differentiate by, besides the floating tensors of `inputs`.
+        function: maps inputs to a tensor, which is summed.
+        inputs: a structure of tensors.
+        variables: what to differentiate by, besides the floating tensors of `inputs`.
 
     Returns:
         The value, and one gradient for each variable followed by one for each
@@ -97,7 +97,7 @@ def perturbed(variables: Sequence[tf.Variable]) -> Iterator[None]:
     move too; signs never change, so that a scale stays positive.
 
     Args:
-        variables: Floating variables.
+        variables: floating variables.
     """
     old = [variable.numpy() for variable in variables]
     rng = np.random.default_rng(0)
