@@ -31,19 +31,20 @@ class Leaf:
         """The other map."""
         return dataclasses.replace(self, is_inverse=not self.is_inverse)
 
+    @property
+    def _direction(self) -> str:
+        return "inverse" if self.is_inverse else "forward"
+
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the images of rows x, [N, event...]."""
-        name = "inverse" if self.is_inverse else "forward"
-        return getattr(self.bijector, name)(x, **self.arguments)
+        return getattr(self.bijector, self._direction)(x, **self.arguments)
 
     def log_det(self, x: tf.Tensor) -> tf.Tensor:
         """Returns log|det J| of each row of x: [N, event...], [N]."""
-        name = "inverse" if self.is_inverse else "forward"
-        log_det = getattr(self.bijector, f"{name}_log_det_jacobian")
+        log_det = getattr(self.bijector, f"{self._direction}_log_det_jacobian")
+        value = log_det(x, x.shape.rank - 1, **self.arguments)
         # A constant one comes without batch axes.
-        return tf.broadcast_to(
-            log_det(x, x.shape.rank - 1, **self.arguments), x.shape[:1]
-        )
+        return tf.broadcast_to(value, x.shape[:1])
 
     def tiled(self, times: int) -> "Leaf":
         """The same map of so many copies of the rows, one after the other."""
