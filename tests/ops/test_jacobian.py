@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_flows import ops
 from tfp_flows.ops.jacobian import power_step
@@ -71,6 +72,15 @@ def test_products_pass_gradients_that_are_prescribed():
     x, v = tf.constant(RNG.normal(size=(2, N, 3)))
     _, found = ops.jacobian_vector(solve, x, v)
     np.testing.assert_allclose(found, v @ np.linalg.inv(matrix), rtol=1e-11)
+
+
+@pytest.mark.parametrize("product", [ops.jacobian_vector, ops.vector_jacobian])
+def test_products_of_a_bijector_that_has_seen_the_same_tensor(product):
+    bijector, x = tfp.bijectors.Scale(tf.constant(2.0)), tf.ones([N, 3])
+    kept = bijector.forward(x)
+    value, found = product(bijector.forward, x, tf.ones_like(x))
+    np.testing.assert_array_equal(value, kept)
+    np.testing.assert_array_equal(found, 2.0 * np.ones([N, 3]))
 
 
 @every_way

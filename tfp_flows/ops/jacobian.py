@@ -40,6 +40,8 @@ def vector_jacobian(
     Returns:
         f(x) and Jᵀ w, the latter shaped as x.
     """
+    # A fresh tensor: TFP's cache would give an image from before the tape.
+    x = tf.identity(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = function(x)
@@ -62,6 +64,7 @@ def jacobian_vector(
     Returns:
         f(x) and J v, both shaped as f(x).
     """
+    x = tf.identity(x)
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(x)
@@ -163,12 +166,16 @@ def largest_singular_value(
         [N].
     """
 
-    def is_unsettled(w: tf.Tensor, value: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_any(tf.abs(value - before) > tolerance * value)
+    def one_map(source: Function) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        point = source(x)
+        return [(point, function(point))]
 
     def step(w: tf.Tensor, value: tf.Tensor, before: tf.Tensor) -> list[tf.Tensor]:
-        (w,), (found,) = power_step(lambda s: [(point := s(x), function(point))], [w])
+        (w,), (found,) = power_step(one_map, [w])
         return [w, found, value]
+
+    def is_unsettled(w: tf.Tensor, value: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_any(tf.abs(value - before) > tolerance * value)
 
     zero = tf.zeros(tf.shape(x)[:1], x.dtype)
     first = step(start, zero, zero)
