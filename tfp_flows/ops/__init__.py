@@ -19,6 +19,12 @@ from tfp_flows.ops.discretized_logistic import (
 )
 from tfp_flows.ops.elementwise import ElementwiseTransform
 from tfp_flows.ops.hashing import uniform_from_hash
+from tfp_flows.ops.jacobian import (
+    jacobian,
+    jacobian_vector,
+    largest_singular_value,
+    vector_jacobian,
+)
 from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
 from tfp_flows.ops.log_abs_det import (
     log_abs_det,
@@ -48,7 +54,10 @@ __all__ = [
     "discretized_logistic_mean",
     "first_order_only",
     "implicit_inverse",
+    "jacobian",
+    "jacobian_vector",
     "kernel_counts",
+    "largest_singular_value",
     "log_abs_det",
     "mixture_linear",
     "pivot_ratio",
@@ -59,4 +68,5 @@ __all__ = [
     "self_normalizing_conv2d_log_abs_det",
     "self_normalizing_log_abs_det",
     "uniform_from_hash",
+    "vector_jacobian",
 ]

@@ -1,17 +1,24 @@
-"""Every picture draws for narrow, wide and awkward data, without warnings."""
+"""Every picture shows its numbers, for narrow, wide and awkward data, and renders."""
 
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from tfp_flows.diagnostics import plots
 from tfp_flows.diagnostics.plots import limits
-from tfp_flows.diagnostics.plots.theme import DARK, compact, end_labels, shortened
-
-PNG = b"\x89PNG"
+from tfp_flows.diagnostics.plots.theme import (
+    DARK,
+    LIGHT,
+    compact,
+    end_labels,
+    rgb,
+    shortened,
+)
 
 
 @pytest.fixture
@@ -19,35 +26,121 @@ def rng():
     return np.random.default_rng(5)
 
 
-def drawn(figure):
-    return plots.png(figure, dpi=30).startswith(PNG)
+def shows(figure, *colors):
+    """Whether the rendered picture has pixels of each color, on its own paper."""
+    pixels = imread(io.BytesIO(plots.png(figure, dpi=72)))[..., :3]
+    paper = figure.get_facecolor()[:3]
+    distance = [np.abs(pixels - rgb(color)).max(axis=-1) for color in colors]
+    is_paper = np.abs(pixels - paper).max(axis=-1) < 0.01
+    return is_paper[0].all() and all(d.min() < 0.1 for d in distance)
+
+
+def texts(artists):
+    return [artist.get_text() for artist in artists]
+
+
+def outlines(axis):
+    """Heights of the histograms on an axis: of data, of samples."""
+    return [bars.get_data().values for bars in axis.patches if not bars.get_fill()]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 40])
-def test_tables_of_any_width(rng, size):
+def test_pairs_of_tables_of_any_width(rng, size):
     data, samples = rng.standard_t(2, (1600, size)), rng.standard_t(2, (1700, size))
     names = [f"$x_{i} & <b>column</b> with a long name" for i in range(size)]
-    panels = min(size, 6) ** 2
     figure = plots.pair_plot(data, samples, names)
-    assert len(figure.axes) == panels
-    assert drawn(figure)
+    panels = min(size, 6)
+    axes = np.reshape(figure.axes, [panels, panels])
+    below = [axis.get_xlabel() for axis in axes[-1]]
+    assert below == [shortened(name, 96 // panels) for name in names[:panels]]
+    # Of each color all but the tails, which the frame leaves out.
+    diagonal = axes[1] if size == 2 else np.diagonal(axes)
+    for axis in diagonal:
+        data_share, samples_share = (heights.sum() for heights in outlines(axis))
+        assert 0.9 < data_share <= 1
+        assert 0.9 < samples_share <= 1
+    joint = [axis for axis in figure.axes if axis not in diagonal]
+    assert all(len(axis.images) == 1 for axis in joint)
+    assert shows(figure, LIGHT.data, LIGHT.model)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 40])
+def test_ranks_of_tables_of_any_width(rng, size):
     ranks = rng.uniform(size=(300, size))
+    ranks[:, 0] **= 4
+    names = [f"$x_{i} & <b>column</b> with a long name" for i in range(size)]
     figure = plots.rank_histograms(ranks, names, theme=DARK)
-    assert sum(axis.axison for axis in figure.axes) == min(size, 24)
-    assert drawn(figure)
-    assert drawn(plots.worst_rows(data[:12], np.arange(12.0), data, names))
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert len(shown) == min(size, 24)
+    assert shown[0].get_title(loc="left").startswith("$x_0 &")
+    expected, _ = np.histogram(ranks[:, 0], 12, (0, 1), density=True)
+    heights = [bar.get_height() for bar in shown[0].containers[0]]
+    np.testing.assert_allclose(heights, np.minimum(expected, 3))
+    assert f"↑{expected[0]:.0f}" in texts(shown[0].texts)
+    assert shows(figure, DARK.model, DARK.muted, DARK.band)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 40])
+def test_worst_rows_of_tables_of_any_width(rng, size):
+    data = rng.standard_t(2, (1600, size))
+    names = [f"$x_{i} & <b>column</b> with a long name" for i in range(size)]
+    data[3, -1] = 1e4
+    figure = plots.worst_rows(data[:12], np.arange(12.0), data, names)
+    (axis,) = figure.axes
+    written = np.reshape(texts(axis.texts), [12, min(size, 12)])
+    # The most unusual column is among those drawn, wherever it stands.
+    last = shortened(names[-1], 72 // min(size, 6))
+    assert texts(axis.get_xticklabels())[-1] == last
+    assert written[:, -1].tolist() == [compact(value) for value in data[:12, -1]]
+    assert texts(axis.get_yticklabels())[1] == "worst 2   1.0 nats"
+    np.testing.assert_allclose(axis.images[0].get_array()[3, -1], rgb(LIGHT.data))
+    assert shows(figure, LIGHT.data)
 
 
 def test_few_points_and_discrete_columns(rng):
     data = np.c_[rng.integers(0, 4, 50), np.zeros(50), rng.standard_normal(50)]
-    assert drawn(plots.pair_plot(data, data + 0.1, ["levels", "constant", "normal"]))
+    figure = plots.pair_plot(data, data + 0.1, ["levels", "constant", "normal"])
+    axes = np.reshape(figure.axes, [3, 3])
+    below, above = (
+        axis.collections[0].get_offsets() for axis in (axes[2, 0], axes[0, 2])
+    )
+    np.testing.assert_allclose(below, data[:, [0, 2]])
+    np.testing.assert_allclose(above, data[:, [2, 0]] + 0.1)
+    np.testing.assert_allclose(
+        outlines(axes[0, 0])[0], np.bincount(data[:, 0].astype(int)) / 50
+    )
+    assert shows(figure, LIGHT.data, LIGHT.model)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (5, 7, 1), (6, 6, 3)])
 def test_images(rng, shape):
     data, samples = (rng.uniform(0, 17, (n, int(np.prod(shape)))) for n in (60, 7))
-    assert drawn(plots.image_grid(data, samples, shape))
-    assert drawn(plots.worst_images(data[:9], np.arange(9.0), data, shape))
+    figure = plots.image_grid(data, samples, shape)
+    left, right = (axis.images[0].get_array() for axis in figure.axes)
+    height, width = shape[:2]
+    assert left.shape == (7 * (height + 1) - 1, 7 * (width + 1) - 1, 3)
+    low, high = np.quantile(data, [0.001, 0.999])
+    first = np.reshape(samples[0], [height, width, -1])
+    expected = np.clip((first - low) / (high - low), 0, 1)
+    expected = np.broadcast_to(expected, [height, width, 3])
+    np.testing.assert_allclose(right[:height, :width], expected)
+    assert shows(figure, LIGHT.data, LIGHT.model)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (5, 7, 1), (6, 6, 3)])
+def test_worst_images(rng, shape):
+    data = rng.uniform(0, 17, (60, int(np.prod(shape))))
+    figure = plots.worst_images(data[:9], np.arange(9.0), data, shape)
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles[:2] == ["worst 1\n0.0 nats", "worst 2\n1.0 nats"]
+    assert titles[9:] == [""] * 7
+    drawn = [axis.images[0].get_array() for axis in figure.axes[:9]]
+    brightest = np.argmax(data[:9], axis=1)
+    for image, place in zip(drawn, brightest, strict=True):
+        assert image.shape == (*shape[:2], 3)
+        pixel = np.unravel_index(place, (*shape, 1)[:3])
+        assert image[pixel] == image.max()
+    assert shows(figure, LIGHT.ink)
 
 
 def test_image_of_a_wrong_size_is_explained(rng):
@@ -59,25 +152,38 @@ def test_learning_curve_marks_the_best_epoch_and_keeps_its_frame():
     history = {"loss": [1e6, 5.0, 4.0, 3.5, np.nan], "val_loss": [1e6, 5.1, 4.2, 4.3]}
     lines = {"Gaussian": 6.0, "far": 1e5, "broken": np.inf}
     axis = plots.learning_curve(history, best_epoch=3, yardsticks=lines)
-    texts = [text.get_text() for text in axis.texts]
-    assert "best: epoch 3, 4.20" in texts
+    written = texts(axis.texts)
+    assert "best: epoch 3, 4.20" in written
     assert axis.get_ylim()[1] < 20
-    assert "far 100000.00 ↑" in texts
-    assert "Gaussian 6.00" in texts
-    assert drawn(axis.figure)
+    assert "far 100000.00 ↑" in written
+    assert "Gaussian 6.00" in written
+    curves = [line.get_ydata() for line in axis.lines[:2]]
+    np.testing.assert_array_equal(curves[0], history["loss"])
+    np.testing.assert_array_equal(curves[1], history["val_loss"])
+    assert shows(axis.figure, LIGHT.data, LIGHT.model, LIGHT.muted)
 
 
-@pytest.mark.parametrize("history", [{}, {"loss": [3.0]}, {"loss": [np.nan]}])
-def test_learning_curve_of_almost_nothing(history):
-    assert drawn(plots.learning_curve(history, best_epoch=1).figure)
+@pytest.mark.parametrize(
+    ("history", "written"),
+    [
+        ({}, []),
+        ({"loss": [3.0]}, ["training", "best: epoch 1, 3.00"]),
+        ({"loss": [np.nan]}, []),
+    ],
+)
+def test_learning_curve_of_almost_nothing(history, written):
+    axis = plots.learning_curve(history, best_epoch=1)
+    assert texts(axis.texts) == written
+    assert np.isfinite(axis.get_ylim()).all()
+    assert shows(axis.figure, LIGHT.muted if written else LIGHT.line)
 
 
 def test_scores_beyond_the_frame_are_counted(rng):
     held_out = np.r_[rng.standard_normal(500), -1e6, -np.inf]
     axis = plots.score_distribution(held_out, rng.standard_normal(500))
-    assert any("further left" in text.get_text() for text in axis.texts)
+    assert any("2 held-out rows further left" in text for text in texts(axis.texts))
     assert axis.get_xlim()[0] > -10
-    assert drawn(axis.figure)
+    assert shows(axis.figure, LIGHT.data, LIGHT.model)
 
 
 def test_a_given_axis_is_drawn_on_and_returned(rng):

@@ -1,11 +1,15 @@
 """The report is complete, self-contained, escaped and parseable."""
 
+import base64
+import configparser
+import pathlib
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+import tfp_flows
 from tfp_flows.diagnostics import ReportData, column_ranks, compare_scores, write_report
 
 VOID = {"meta", "img"}
@@ -103,7 +107,7 @@ def test_page_refers_to_nothing_outside(written):
         for name, value in attributes.items()
         if name in ("src", "href", "srcset")
     ]
-    assert len(references) == 10
+    assert len(references) == 5
     assert all(value.startswith("data:image/png;base64,") for value in references)
 
 
@@ -162,9 +166,33 @@ def test_shapes_that_do_not_fit_are_refused(name, value):
 
 
 def test_floor_of_linear_flows_is_a_level_of_the_learning_curve():
-    from tfp_flows.diagnostics.plots.theme import LIGHT
-    from tfp_flows.diagnostics.report.chapters import chapters
+    from tfp_flows.diagnostics.report.chapters import CHAPTERS
 
-    data = report_data(["a", "b"], floor=2.25)
-    axis = next(chapters(data, data.results)).plot(LIGHT)
+    _, axis = CHAPTERS[0].show(report_data(["a", "b"], floor=2.25))
     assert any("linear flows 2.25" in text.get_text() for text in axis.texts)
+
+
+def test_pictures_of_the_page_are_those_of_the_files(written):
+    (page, *pictures) = written
+    images = [attributes for tag, attributes in parsed(page).tags if tag == "img"]
+    for image, picture in zip(images, pictures, strict=True):
+        inlined = image["src"].removeprefix("data:image/png;base64,")
+        assert base64.b64decode(inlined) == picture.read_bytes()
+
+
+def test_a_dollar_in_a_text_is_no_placeholder(tmp_path):
+    data = report_data(["$title"])
+    object.__setattr__(data, "title", "costs $5 and $headline")
+    text = parsed(write_report(tmp_path, data)[0]).text
+    assert "costs $5 and $headline" in text
+
+
+def test_the_template_is_a_file_of_the_package():
+    metadata = pathlib.Path(__file__).parents[3] / "setup.cfg"
+    config = configparser.ConfigParser()
+    config.read(metadata, encoding="utf-8")
+    named = config["options.package_data"]["tfp_flows"].split()
+    root = pathlib.Path(tfp_flows.__file__).parent
+    pages = [path.relative_to(root).as_posix() for path in root.rglob("*.html")]
+    assert pages
+    assert set(pages) <= set(named)

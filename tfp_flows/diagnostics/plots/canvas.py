@@ -69,8 +69,8 @@ def png(figure: Figure, *, dpi: int = 144) -> bytes:
     """Returns the figure as the bytes of a PNG file.
 
     Args:
-        figure: Any figure.
-        dpi: Pixels an inch.
+        figure: any figure.
+        dpi: pixels an inch.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():

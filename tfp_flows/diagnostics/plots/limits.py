@@ -21,9 +21,9 @@ def robust_limits(
     """Returns limits that hold all but `tail` of the finite values on each side.
 
     Args:
-        values: Any shape.
-        tail: Share of the values that may lie beyond each limit.
-        margin: Added on both sides, as a share of the width.
+        values: any shape.
+        tail: share of the values that may lie beyond each limit.
+        margin: added on both sides, as a share of the width.
 
     Returns:
         Lower and upper limit, never equal.
@@ -46,8 +46,8 @@ def curve_limits(
     rest reaches so far; levels up to three times that away are shown too.
 
     Args:
-        curves: Values by epoch, by name.
-        levels: Of horizontal lines.
+        curves: values by epoch, by name.
+        levels: of horizontal lines.
 
     Returns:
         Lower and upper limit, never equal.
@@ -72,9 +72,9 @@ def histogram_edges(
     """Returns equal bins over the limits, one a level if the values are few levels.
 
     Args:
-        values: ``[N]``.
-        limits: Lower and upper end.
-        bins: Their number unless there are fewer levels.
+        values: [N].
+        limits: lower and upper end.
+        bins: their number unless there are fewer levels.
 
     Returns:
         Ends of the bins, ascending.
@@ -90,16 +90,16 @@ def histogram_edges(
 
 
 def robust_scores(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Returns ``(x − median) / s``, s half the central 68% of the reference.
+    """Returns (x − median) / s, s half the central 68% of the reference.
 
     Where that is zero the standard deviation takes its place, then one.
 
     Args:
-        rows: ``[N, D]``.
-        reference: ``[M, D]``.
+        rows: [N, D].
+        reference: [M, D].
 
     Returns:
-        ``[N, D]``: like z-scores, but not widened by outliers.
+        [N, D], like z-scores, but not widened by outliers.
     """
     low, median, high = np.quantile(reference, (0.16, 0.5, 0.84), axis=0)
     spread = (high - low) / 2
@@ -126,12 +126,12 @@ def mosaic(
     """Lays images out in rows with gaps between them.
 
     Args:
-        images: In [0, 1], ``[N, H, W, C]`` with C of 1 or 3.
-        columns: Images in a row.
-        gap_color: Red, green and blue in [0, 1], also of missing images.
+        images: [N, H, W, C] in [0, 1], with C of 1 or 3.
+        columns: images in a row.
+        gap_color: red, green and blue in [0, 1], also of missing images.
 
     Returns:
-        One picture ``[height, width, 3]``.
+        [height, width, 3], one picture.
     """
     count, height, width, _ = images.shape
     gap = max(1, height // 12)

@@ -66,7 +66,7 @@ def cells(axis: Any, values: np.ndarray, scores: np.ndarray, theme: Theme) -> No
 
 
 def pixels(axis: Any, picture: np.ndarray) -> None:
-    """Draws an image ``[H, W, 3]`` or ``[H, W, 1]`` in [0, 1] without a frame."""
+    """Draws an image [H, W, 3] or [H, W, 1] in [0, 1] without a frame."""
     picture = np.broadcast_to(picture, (*picture.shape[:2], 3))
     axis.imshow(picture, interpolation="nearest")
     axis.set_axis_off()

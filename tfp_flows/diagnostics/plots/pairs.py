@@ -25,11 +25,11 @@ def matrix(
     """Draws data below and samples above the diagonal, both histograms on it.
 
     Args:
-        figure: Where to draw.
-        names: Of the first columns, as many as are drawn.
-        pair: Data and samples, as many of one as of the other, ``[N, D]`` each.
-        limits: Of every column.
-        theme: Colors.
+        figure: where to draw.
+        names: of the first columns, as many as are drawn.
+        pair: data and samples, [N, D] each.
+        limits: of every column.
+        theme: colors.
     """
     axes = figure.subplots(len(names), len(names), squeeze=False)
     for (row, column), axis in np.ndenumerate(axes):

@@ -29,13 +29,13 @@ def density_maps(
     is denser; every map has its own scale, up to its 99.5 % quantile.
 
     Args:
-        data: Rows ``[N, 2]``; the maps cover them with a margin.
-        log_densities: One mapping for each row of pictures: name to a function of
-            ``[M, 2]`` points that returns ``[M]`` log-densities.
-        title: What the picture says.
-        resolution: Points a side.
-        figure: Where to draw.
-        theme: Colors.
+        data: [N, 2]; the maps cover them with a margin.
+        log_densities: one mapping for each row of pictures: name to a function of
+            [M, 2] points that returns [M] log-densities.
+        title: what the picture says.
+        resolution: points a side.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.

@@ -1,9 +1,4 @@
-"""Pictures of samples beside data, of ranks, and of the learning curve.
-
-Every function draws on the axis or figure it is given, or on a new one of natural
-size, and returns it. Orange is data, blue is the model, gray is everything else. No
-global state of matplotlib is read or written.
-"""
+"""Pictures of samples beside data, of ranks, and of the learning curve."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -49,11 +44,11 @@ def learning_curve(
     epoch that is far off does not flatten the rest.
 
     Args:
-        history: ``loss`` and, where there is one, ``val_loss``: nats a row by epoch.
-        best_epoch: The epoch whose weights were kept, counted from 1.
-        yardsticks: Negative log-likelihoods in nats by name, drawn as level lines.
-        axis: Where to draw.
-        theme: Colors.
+        history: `loss` and, where there is one, `val_loss`: nats a row by epoch.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        yardsticks: negative log-likelihoods in nats by name, drawn as level lines.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.
@@ -99,11 +94,11 @@ def pair_plot(
     columns are drawn side by side, one as a histogram.
 
     Args:
-        data: Rows ``[N, D]``; of more than six columns the first six are drawn.
-        samples: Rows drawn from the model ``[M, D]``.
+        data: [N, D]; of more than six columns the first six are drawn.
+        samples: [M, D], rows drawn from the model.
         columns: D names.
-        figure: Where to draw.
-        theme: Colors.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.
@@ -134,12 +129,12 @@ def image_grid(
     """Draws up to 49 images of data beside as many samples, in one gray scale.
 
     Args:
-        data: Rows ``[N, H·W·C]`` or images.
-        samples: The same of the model.
-        image_shape: ``(H, W)`` or ``(H, W, C)`` with C of 1 or 3.
-        names: What the two blocks are called.
-        figure: Where to draw.
-        theme: Colors.
+        data: [N, H·W·C] or [N, H, W, C].
+        samples: the same of the model.
+        image_shape: (H, W) or (H, W, C) with C of 1 or 3.
+        names: what the two blocks are called.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.
@@ -173,11 +168,11 @@ def rank_histograms(
     Of more than 24 columns those with the largest deviation are drawn.
 
     Args:
-        ranks: Of `column_ranks` or `conditional_ranks`, ``[N, D]``.
+        ranks: [N, D], of `column_ranks` or `conditional_ranks`.
         columns: D names.
-        shared_samples: Number of samples of `column_ranks`, None otherwise.
-        figure: Where to draw.
-        theme: Colors.
+        shared_samples: number of samples of `column_ranks`, None otherwise.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.

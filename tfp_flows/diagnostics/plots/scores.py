@@ -34,13 +34,13 @@ def worst_rows(
     Of more than 12 columns those with the largest scores are drawn.
 
     Args:
-        rows: ``[N, D]``, worst first.
-        scores: Their log-densities in nats, ``[N]``.
-        reference: Rows that say what is usual, ``[M, D]``.
+        rows: [N, D], worst first.
+        scores: [N], their log-densities in nats.
+        reference: [M, D], rows that say what is usual.
         columns: D names.
         labels: N names; the default is their place.
-        figure: Where to draw.
-        theme: Colors.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.
@@ -77,13 +77,13 @@ def worst_images(
     """Draws images with their log-densities.
 
     Args:
-        images: Rows ``[N, H·W·C]`` or images, worst first.
-        scores: Their log-densities in nats, ``[N]``.
-        reference: Images whose range of values sets black and white.
-        image_shape: ``(H, W)`` or ``(H, W, C)`` with C of 1 or 3.
+        images: [N, H·W·C] or [N, H, W, C], worst first.
+        scores: [N], their log-densities in nats.
+        reference: images whose range of values sets black and white.
+        image_shape: (H, W) or (H, W, C) with C of 1 or 3.
         labels: N names; the default is their place.
-        figure: Where to draw.
-        theme: Colors.
+        figure: where to draw.
+        theme: colors.
 
     Returns:
         The figure.
@@ -119,10 +119,10 @@ def score_distribution(
     Both agree for a right model: each then scores minus its own entropy on average.
 
     Args:
-        held_out_scores: Nats, ``[N]``.
-        sample_scores: Nats, ``[M]``.
-        axis: Where to draw.
-        theme: Colors.
+        held_out_scores: [N], nats.
+        sample_scores: [M], nats.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.

@@ -26,10 +26,10 @@ def exceedance_plot(
     Both sides of all columns together. A model of light tails rises to the left.
 
     Args:
-        data: Held-out rows ``[N, D]``.
-        samples: Rows drawn from each model by its name, ``[M, D]``, M ≥ 2·N.
-        axis: Where to draw.
-        theme: Colors.
+        data: [N, D], held-out rows.
+        samples: [M, D], rows drawn from each model, by its name; M ≥ 2·N.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.
@@ -65,11 +65,11 @@ def tail_quantile_plot(
     the center has tails that are too light.
 
     Args:
-        data: Held-out values ``[N]``.
-        samples: Values drawn from each model by its name, ``[M]``.
-        column: What is drawn, for the labels.
-        axis: Where to draw.
-        theme: Colors.
+        data: [N], held-out values.
+        samples: [M], values drawn from each model, by its name.
+        column: what is drawn, for the labels.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.

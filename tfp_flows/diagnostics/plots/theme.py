@@ -77,10 +77,10 @@ def heading(
     A constrained layout is told to keep that room free.
 
     Args:
-        figure: A matplotlib figure.
-        title: One line that says what to look for.
-        theme: Colors of the text.
-        keys: Pairs of text and color.
+        figure: a matplotlib figure.
+        title: one line that says what to look for.
+        theme: colors of the text.
+        keys: pairs of text and color.
     """
     height, width = figure.get_figheight(), figure.get_figwidth()
     used = TITLE_INCHES + (KEYS_INCHES if keys else 0.0)
@@ -126,7 +126,7 @@ def shortened(name: str, length: int = 14) -> str:
 
 
 def compact(value: float) -> str:
-    """Returns about three digits in few characters, ``1.23e-05`` as 1.2e-5."""
+    """Returns about three digits in few characters, 1.23e-05 as 1.2e-5."""
     text = f"{value:.3g}"
     if "e" not in text:
         return text
@@ -143,7 +143,7 @@ def rgb(color: str) -> tuple[float, float, float]:
 
 
 def shades(strength: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """Interpolates colors at equal distances over [0, 1]: ``[...] → [..., 3]``."""
+    """Interpolates colors at equal distances over [0, 1]: [...] → [..., 3]."""
     stops = np.linspace(0, 1, len(colors))
     parts = np.transpose([rgb(color) for color in colors])
     return np.stack([np.interp(strength, stops, part) for part in parts], axis=-1)

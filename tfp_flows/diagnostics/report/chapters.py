@@ -5,7 +5,7 @@ written.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from tfp_flows.diagnostics.calibration import uniformity
 from tfp_flows.diagnostics.comparison import Result
 from tfp_flows.diagnostics.plots.samples import MAX_PAIRED, MAX_RANKED
 from tfp_flows.diagnostics.plots.scores import MAX_TABLED
-from tfp_flows.diagnostics.plots.theme import Theme, shortened
+from tfp_flows.diagnostics.plots.theme import shortened
 from tfp_flows.diagnostics.report.data import ReportData
 
-__all__ = ["Chapter", "chapters"]
+__all__ = ["CHAPTERS", "Chapter"]
 
 WORST_ROWS, WORST_IMAGES = 12, 24
 
@@ -28,46 +28,33 @@ class Chapter:
     """One picture and what to say about it.
 
     Attributes:
-        name: Of the file, without its ending.
-        heading: A few words.
-        finding: What the numbers say, in a sentence or two.
-        plot: Draws, given a theme.
+        name: of the file, without its ending.
+        heading: a few words.
+        show: report → what the numbers say, in a sentence or two, and the picture: an
+            axis or a figure.
+        has_data: report → whether it has what is shown.
     """
 
     name: str
     heading: str
-    finding: str
-    plot: Callable[[Theme], Any]
+    show: Callable[[ReportData], tuple[str, Any]]
+    has_data: Callable[[ReportData], bool] = lambda report: True
 
-    def draw(self, theme: Theme) -> bytes:
-        """Returns the picture as the bytes of a PNG file."""
-        drawn = self.plot(theme)
-        return plots.png(getattr(drawn, "figure", drawn))
-
-
-def chapters(report: ReportData, results: Sequence[Result]) -> Iterator[Chapter]:
-    """Yields what the report has data for, in the order of the page."""
-    yield _learning_curve(report, results)
-    yield _pairs(report) if report.image_shape is None else _images(report)
-    yield _scores(report)
-    if report.ranks is not None:
-        yield _ranks(report)
-    worst = _worst_rows if report.image_shape is None else _worst_images
-    yield worst(report)
+    def draw(self, report: ReportData) -> tuple[str, bytes]:
+        """Returns what the numbers say, and the picture as a PNG file."""
+        finding, drawn = self.show(report)
+        return finding, plots.png(getattr(drawn, "figure", drawn))
 
 
-def _learning_curve(report: ReportData, results: Sequence[Result]) -> Chapter:
-    levels = {other.name: -other.nats for other in results[1:]}
+def _learning_curve(report: ReportData) -> tuple[str, Any]:
+    others = [Result(*row) for row in report.results[1:]]
+    levels = {other.name: -other.nats for other in others}
     if report.floor is not None:
         levels["linear flows"] = report.floor
-
-    def plot(theme: Theme) -> Any:
-        return plots.learning_curve(
-            report.history, best_epoch=report.best_epoch, yardsticks=levels, theme=theme
-        )
-
-    finding = _learning_finding(report)
-    return Chapter("learning_curve", "Learning curve", finding, plot)
+    best = report.best_epoch
+    return _learning_finding(report), plots.learning_curve(
+        report.history, best_epoch=best, yardsticks=levels
+    )
 
 
 def _learning_finding(report: ReportData) -> str:
@@ -82,19 +69,15 @@ def _learning_finding(report: ReportData) -> str:
     return text + f"Validation ended {rise:.2f} nats above its best."
 
 
-def _pairs(report: ReportData) -> Chapter:
+def _pairs(report: ReportData) -> tuple[str, Any]:
     shown = _telling_columns(report)
     names = [report.columns[index] for index in shown]
-    data, samples = report.held_out[:, shown], report.samples[:, shown]
     text = "The frames hold 99% of the data, so that rare values do not squash them."
     if len(shown) < len(report.columns):
         text = f"{len(shown)} of {len(report.columns)} columns are drawn: "
         text += "the first ones." if report.ranks is None else "the worst fitted ones."
-
-    def plot(theme: Theme) -> Any:
-        return plots.pair_plot(data, samples, names, theme=theme)
-
-    return Chapter("samples", "Data against samples", text, plot)
+    data, samples = report.held_out[:, shown], report.samples[:, shown]
+    return text, plots.pair_plot(data, samples, names)
 
 
 def _telling_columns(report: ReportData) -> np.ndarray:
@@ -105,16 +88,14 @@ def _telling_columns(report: ReportData) -> np.ndarray:
     return np.sort(order[:MAX_PAIRED])
 
 
-def _images(report: ReportData) -> Chapter:
-    def plot(theme: Theme) -> Any:
-        shape = report.image_shape or ()
-        return plots.image_grid(report.held_out, report.samples, shape, theme=theme)
-
-    text = "Both blocks share one range of brightness."
-    return Chapter("samples", "Data against samples", text, plot)
+def _images(report: ReportData) -> tuple[str, Any]:
+    shape = report.image_shape or ()
+    return "Both blocks share one range of brightness.", plots.image_grid(
+        report.held_out, report.samples, shape
+    )
 
 
-def _scores(report: ReportData) -> Chapter:
+def _scores(report: ReportData) -> tuple[str, Any]:
     lowest = np.quantile(report.sample_scores, 0.01)
     share = np.mean(report.held_out_scores < lowest)
     text = (
@@ -122,15 +103,11 @@ def _scores(report: ReportData) -> Chapter:
         "own samples; 1% would be right. More means rows the model finds surprising, "
         "and held-out rows far to the right mean that it spreads too wide."
     )
-
-    def plot(theme: Theme) -> Any:
-        scores = report.held_out_scores, report.sample_scores
-        return plots.score_distribution(*scores, theme=theme)
-
-    return Chapter("scores", "Log-densities", text, plot)
+    scores = report.held_out_scores, report.sample_scores
+    return text, plots.score_distribution(*scores)
 
 
-def _ranks(report: ReportData) -> Chapter:
+def _ranks(report: ReportData) -> tuple[str, Any]:
     ranks, shared = np.asarray(report.ranks), report.shared_samples
     summary = uniformity(ranks, shared_samples=shared)
     worst, count = int(np.argmax(summary.deviation)), len(report.columns)
@@ -144,15 +121,10 @@ def _ranks(report: ReportData) -> Chapter:
     )
     if count > MAX_RANKED:
         text += f" The {MAX_RANKED} worst columns are drawn."
-
-    def plot(theme: Theme) -> Any:
-        columns = report.columns
-        return plots.rank_histograms(ranks, columns, shared_samples=shared, theme=theme)
-
-    return Chapter("ranks", "Ranks", text, plot)
+    return text, plots.rank_histograms(ranks, report.columns, shared_samples=shared)
 
 
-def _worst_rows(report: ReportData) -> Chapter:
+def _worst_rows(report: ReportData) -> tuple[str, Any]:
     worst = _worst(report, WORST_ROWS)
     rows, columns = report.held_out, [*report.columns]
     if report.context is not None:
@@ -166,34 +138,16 @@ def _worst_rows(report: ReportData) -> Chapter:
     if len(columns) > MAX_TABLED:
         shown = MAX_TABLED
         text += f" The {shown} columns with the strongest colors are shown."
-
-    def plot(theme: Theme) -> Any:
-        return plots.worst_rows(
-            rows[worst],
-            report.held_out_scores[worst],
-            rows,
-            columns,
-            labels=_labels(report, worst),
-            theme=theme,
-        )
-
-    return Chapter("worst_rows", "Worst fitted rows", text, plot)
+    scores, labels = report.held_out_scores[worst], _labels(report, worst)
+    return text, plots.worst_rows(rows[worst], scores, rows, columns, labels=labels)
 
 
-def _worst_images(report: ReportData) -> Chapter:
-    worst = _worst(report, WORST_IMAGES)
-
-    def plot(theme: Theme) -> Any:
-        return plots.worst_images(
-            report.held_out[worst],
-            report.held_out_scores[worst],
-            report.held_out,
-            report.image_shape or (),
-            labels=_labels(report, worst),
-            theme=theme,
-        )
-
-    return Chapter("worst_rows", "Worst fitted images", _worst_finding(report), plot)
+def _worst_images(report: ReportData) -> tuple[str, Any]:
+    worst, shape = _worst(report, WORST_IMAGES), report.image_shape or ()
+    images, scores = report.held_out, report.held_out_scores[worst]
+    return _worst_finding(report), plots.worst_images(
+        images[worst], scores, images, shape, labels=_labels(report, worst)
+    )
 
 
 def _worst(report: ReportData, count: int) -> np.ndarray:
@@ -214,3 +168,27 @@ def _labels(report: ReportData, rows: np.ndarray) -> list[str]:
     name, values = report.context_columns[0], np.asarray(report.context)[rows, 0]
     pairs = zip(labels, values, strict=True)
     return [shortened(f"{name} {value:g}, {label}", 18) for label, value in pairs]
+
+
+def _has_images(report: ReportData) -> bool:
+    return report.image_shape is not None
+
+
+def _has_columns(report: ReportData) -> bool:
+    return report.image_shape is None
+
+
+def _has_ranks(report: ReportData) -> bool:
+    return report.ranks is not None
+
+
+CHAPTERS = (
+    Chapter("learning_curve", "Learning curve", _learning_curve),
+    Chapter("samples", "Data against samples", _pairs, _has_columns),
+    Chapter("samples", "Data against samples", _images, _has_images),
+    Chapter("scores", "Log-densities", _scores),
+    Chapter("ranks", "Ranks", _ranks, _has_ranks),
+    Chapter("worst_rows", "Worst fitted rows", _worst_rows, _has_columns),
+    Chapter("worst_rows", "Worst fitted images", _worst_images, _has_images),
+)
+"""In the order of the page."""

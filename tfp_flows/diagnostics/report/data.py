@@ -15,27 +15,27 @@ class ReportData:
     """Everything a report shows, as numbers.
 
     Attributes:
-        title: One line: which density of which data.
-        description: Lines about the data, in words.
-        results: Of `compare_scores`, the model first; plain tuples ``(name, nats,
-            standard_error, bits_per_dim)`` do as well.
-        history: ``loss`` and ``val_loss``, nats per row in the data's units by epoch.
+        title: one line: which density of which data.
+        description: lines about the data, in words.
+        results: of `compare_scores`, the model first; plain tuples (name, nats,
+            standard_error, bits_per_dim) do as well.
+        history: `loss` and `val_loss`, nats per row in the data's units by epoch.
         columns: D names.
-        held_out: Rows the model was not trained on, ``[N, D]``.
-        held_out_scores: Their log-densities in nats, ``[N]``.
-        samples: Rows drawn from the model, ``[M, D]``; given context, one or more
+        held_out: [N, D], rows the model was not trained on.
+        held_out_scores: [N], their log-densities in nats.
+        samples: [M, D], rows drawn from the model; given context, one or more
             for each held-out row's.
-        sample_scores: Their log-densities in nats, ``[M]``.
-        best_epoch: The epoch whose weights were kept, counted from 1.
-        ranks: Of `column_ranks` or `conditional_ranks` for some held-out rows.
-        shared_samples: How many samples `column_ranks` used, else None.
-        row_numbers: Of the held-out rows in the user's file, ``[N]``.
-        context: What the held-out rows were conditioned on, ``[N, C]``.
+        sample_scores: [M], their log-densities in nats.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        ranks: of `column_ranks` or `conditional_ranks` for some held-out rows.
+        shared_samples: how many samples `column_ranks` used, else None.
+        row_numbers: [N], of the held-out rows in the user's file.
+        context: [N, C], what the held-out rows were conditioned on.
         context_columns: C names.
-        image_shape: ``(H, W)`` or ``(H, W, C)`` if rows are images.
-        settings: Names and values worth keeping.
-        elapsed: Seconds by name of the step.
-        floor: Negative log-likelihood of the held-out rows at the optimum of linear
+        image_shape: (H, W) or (H, W, C) if rows are images.
+        settings: names and values worth keeping.
+        elapsed: seconds by name of the step.
+        floor: negative log-likelihood of the held-out rows at the optimum of linear
             flows, nats a row: a level of the learning curve.
     """
 

@@ -12,44 +12,42 @@ __all__ = ["write_report"]
 
 
 def write_report(directory: str | Path, report: ReportData) -> list[Path]:
-    """Writes ``report.html`` and its pictures as PNG files.
+    """Writes `report.html` and its pictures as PNG files.
 
     The page needs no other file and no network, suits light and dark screens and
     prints in light colors.
 
     Args:
-        directory: Made if missing; files of the same names are overwritten.
-        report: What to show.
+        directory: made if missing; files of the same names are overwritten.
+        report: what to show.
 
     Returns:
-        The files written: ``report.html``, ``learning_curve.png``, ``samples.png``,
-        ``scores.png``, ``ranks.png`` if there are ranks, ``worst_rows.png``.
+        The files written: `report.html`, `learning_curve.png`, `samples.png`,
+        `scores.png`, `ranks.png` if there are ranks, `worst_rows.png`.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     # Here and not above, so that importing this package does not load matplotlib.
-    from tfp_flows.diagnostics.plots.theme import DARK, LIGHT
-    from tfp_flows.diagnostics.report.chapters import chapters
+    from tfp_flows.diagnostics.report.chapters import CHAPTERS
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     results = [Result(*row) for row in report.results]
     parts, written = [_overview(report, results)], []
-    for chapter in chapters(report, results):
-        light, dark = chapter.draw(LIGHT), chapter.draw(DARK)
-        written.append(directory / f"{chapter.name}.png")
-        written[-1].write_bytes(light)
-        image = page.picture(light, dark, f"{chapter.heading}. {chapter.finding}")
-        parts.append(page.section(chapter.heading, chapter.finding, image))
+    for chapter in CHAPTERS:
+        if chapter.has_data(report):
+            finding, image = chapter.draw(report)
+            written.append(directory / f"{chapter.name}.png")
+            written[-1].write_bytes(image)
+            shown = page.picture(image, f"{chapter.heading}. {finding}")
+            parts.append(page.section(chapter.heading, finding, shown))
     parts.append(_circumstances(report))
     html = page.page(
         report.title,
         comparison.headline(results),
         comparison.explanation(results),
         parts,
-        "Orange is data, blue is the model. Nats are natural logarithms of the "
-        "density in the data's own units, per row; more is better.",
     )
     (directory / "report.html").write_text(html, encoding="utf-8")
     return [directory / "report.html", *written]

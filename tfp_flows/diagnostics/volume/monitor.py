@@ -33,7 +33,7 @@ class VolumeMonitor(keras.callbacks.Callback):
     Cost: a measurement that is due waits while the time spent here, the next
     measurement included, would exceed `max_share` of the training time. The first
     measurement, at the start, compiles the computation and is not counted. With
-    ``max_share=None`` steps alone decide, which is reproducible.
+    `max_share=None` steps alone decide, which is reproducible.
 
     The model is anything with a `distribution`, such as `FlowModel`.
 

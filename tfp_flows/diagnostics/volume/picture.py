@@ -33,8 +33,8 @@ def volume_profile(
 
     Args:
         reports: of one flow, oldest first.
-        axis: Where to draw.
-        theme: Colors.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.
@@ -72,8 +72,8 @@ def singular_value_history(
 
     Args:
         reports: of one flow, oldest first.
-        axis: Where to draw.
-        theme: Colors.
+        axis: where to draw.
+        theme: colors.
 
     Returns:
         The axis.
@@ -117,7 +117,7 @@ def write_profile(
     Args:
         path: of the file.
         reports: of one flow, oldest first.
-        theme: Colors.
+        theme: colors.
 
     Raises:
         ValueError: there is no report.

@@ -7,6 +7,8 @@ below (from above for the smallest) and go on from the vectors of the last measu
 so that a few steps suffice while weights move slowly.
 """
 
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,15 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import context_arguments
-from tfp_flows.bijectors.structure.walk import Visit, walk
-from tfp_flows.diagnostics.volume.parts import apply, apply_to_both, stages
+from tfp_flows.diagnostics.volume.leaves import (
+    Visit,
+    first_trained,
+    stages,
+    visits,
+)
 from tfp_flows.diagnostics.volume.record import LayerVolume, VolumeReport
-from tfp_flows.diagnostics.volume.singular_values import Map, jacobians, power_step
 from tfp_flows.distributions import Dequantized
+from tfp_flows.ops.jacobian import Function, jacobian, power_step
 
 __all__ = ["VolumeProbe", "measure_volume"]
 
@@ -116,21 +122,22 @@ class VolumeProbe:
                     f"received shape {context.shape}."
                 )
             arguments = context_arguments(flow.bijector, context)
-        self._stages = stages(tfb.Invert(flow.bijector), arguments, inverse=False)
-        trained = [bool(s.bijector.trainable_variables) for s in self._stages]
-        self._num_fixed = trained.index(True) if any(trained) else 0
-        self._leaves: list[tuple[str, bool]] = []
-        inputs, outputs = self._start()
+        self._stages = stages(tfb.Invert(flow.bijector), arguments)
+        self._num_fixed = first_trained(self._stages)
+        met, h, z = self._visit()
+        self._leaves = [visit.leaf for visit in chain(*met)]
+        inputs = [*(visit.x for visit in chain(*met)), h]
+        outputs = [*(visit.y for visit in chain(*met)), z]
         rng = np.random.default_rng(seed)
         self._vectors = [
-            tf.constant(rng.normal(size=shape), distribution.dtype)
-            for shape in (*outputs, *inputs)
+            tf.constant(rng.normal(size=point.shape), distribution.dtype)
+            for point in (*outputs, *inputs)
         ]
-        self._size = outputs[-1][1:].num_elements()
+        sizes = [point.shape[1:].num_elements() for point in outputs]
+        self._size = sizes[-1]
         # Where a part of the event has left, Jacobians of layers do not multiply.
-        sizes = {shape[1:].num_elements() for shape in outputs}
-        self._is_exact = self._size <= exact_size and sizes == {self._size}
-        self._iterate = tf.function(self._one_iteration, autograph=False)
+        self._is_exact = self._size <= exact_size and set(sizes) == {self._size}
+        self._iterate = tf.function(partial(power_step, self._maps), autograph=False)
         self._differentiate = tf.function(self._all_jacobians, autograph=False)
         self._summarize = tf.function(self._one_summary, autograph=False)
         self._is_first = True
@@ -156,19 +163,11 @@ class VolumeProbe:
 
     def _exact_extremes(self) -> tuple[list[float], list[float]]:
         """Largest and smallest singular value of every leaf and the trained part."""
-        found = [np.asarray(jacobian, "float64") for jacobian in self._differentiate()]
+        found = [np.asarray(matrices, "float64") for matrices in self._differentiate()]
         trained = np.eye(self._size)
-        for jacobian in found[self._first_trained :]:
-            trained = jacobian @ trained
-        found.append(np.broadcast_to(trained, [len(self._x), *trained.shape[-2:]]))
-        # Without this an infinite entry would raise in place of being reported.
-        finite = [
-            jacobian if np.isfinite(jacobian).all() else None for jacobian in found
-        ]
-        values = [
-            np.full(1, np.nan) if jacobian is None else _singular_values(jacobian)
-            for jacobian in finite
-        ]
+        for matrices in found[first_trained(self._leaves) :]:
+            trained = matrices @ trained
+        values = [_singular_values(matrices) for matrices in (*found, trained)]
         return [float(v.max()) for v in values], [float(v.min()) for v in values]
 
     def _iterated_extremes(self, iterations: int) -> tuple[list[float], list[float]]:
@@ -179,118 +178,54 @@ class VolumeProbe:
         half = len(found) // 2
         return found[:half], [float(np.float64(1) / value) for value in found[half:]]
 
-    @property
-    def _first_trained(self) -> int:
-        """Index of the first leaf with weights; 0 where there is none."""
-        trained = [is_trained for _, is_trained in self._leaves]
-        return trained.index(True) if any(trained) else 0
-
-    def _start(self) -> tuple[list[tf.TensorShape], list[tf.TensorShape]]:
-        """Shapes of the inputs and the outputs of every leaf and the trained part."""
-        inputs: list[tf.TensorShape] = []
-        outputs: list[tf.TensorShape] = []
-
-        def visit(
-            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-        ) -> tf.Tensor:
-            y = apply(leaf, x, inverse, arguments)
-            self._leaves.append((leaf.name, bool(leaf.trainable_variables)))
-            inputs.append(x.shape)
-            outputs.append(y.shape)
-            return y
-
-        h, z = self._walk_all(visit)
-        return [*inputs, h.shape], [*outputs, z.shape]
-
-    def _walk_all(
-        self, visit: Visit, source: Map = tf.identity
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the input of the trained part, marked, and the base's event."""
-        h = z = source(self._x)
+    def _visit(
+        self, source: Function | None = None
+    ) -> tuple[list[list[Visit]], tf.Tensor, tf.Tensor]:
+        """Returns what the rows meet in each stage, the trained part's input, and z."""
+        mark = source or tf.identity
+        h = z = mark(self._x)
+        met = []
         for index, stage in enumerate(self._stages):
-            z = walk(stage.bijector, z, visit, stage.arguments, inverse=stage.inverse)
+            found, z = visits(stage, z, source)
+            met.append(found)
             if index < self._num_fixed:
-                h = z = source(z)
-        return h, z
+                h = z = mark(z)
+        return met, h, z
 
-    def _one_iteration(
-        self, vectors: list[tf.Tensor]
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        return power_step(self._maps, vectors)
-
-    def _maps(self, source: Map) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    def _maps(self, source: Function) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """Every leaf and the trained part, data → base, then the inverses of all."""
-        pairs: list[tuple[tf.Tensor, tf.Tensor]] = []
-        visited: list[tuple[tfb.Bijector, bool, dict[str, Any], tf.Tensor]] = []
-
-        def visit(
-            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-        ) -> tf.Tensor:
-            own = source(x)
-            y, own_y = apply_to_both(leaf, (x, own), inverse, arguments)
-            pairs.append((own, own_y))
-            visited.append((leaf, not inverse, arguments, y))
-            return y
-
-        pairs.append(self._walk_all(visit, source))
-        back: dict[int, tuple[tf.Tensor, tf.Tensor]] = {}
-
-        def visit_back(
-            leaf: tfb.Bijector, y: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-        ) -> tf.Tensor:
-            for index in reversed(range(len(visited))):
-                if index not in back and visited[index][0] is leaf:
-                    own = source(visited[index][3])
-                    x, own_x = apply_to_both(leaf, (y, own), inverse, arguments)
-                    back[index] = own, own_x
-                    return x
-            return apply(leaf, y, inverse, arguments)
-
-        z = source(pairs[-1][1])
-        h = self._inverse_of_trained_part(z, visit_back)
-        for index, (leaf, inverse, arguments, y) in enumerate(visited):
-            if index not in back:
-                own = source(y)
-                back[index] = own, apply(leaf, own, inverse, arguments)
-        return [*pairs, *(back[index] for index in range(len(visited))), (z, h)]
+        met, h, z = self._visit(source)
+        leaves = list(chain(*met))
+        y = end = source(z)
+        back: dict[Visit, tuple[tf.Tensor, tf.Tensor]] = {}
+        trained = zip(self._stages, met, strict=True)
+        for stage, (first, *_) in reversed(list(trained)[self._num_fixed :]):
+            if first.leaf.bijector is stage.bijector:
+                own = source(first.y)
+                y, own_x = stage.inverse.of_both(y, own)
+                back[first] = own, own_x
+            else:
+                y = stage.inverse(y)
+        for visit in leaves:
+            if visit not in back:
+                own = source(visit.y)
+                back[visit] = own, visit.leaf.inverse(own)
+        there = [(visit.x, visit.y) for visit in leaves]
+        return [*there, (h, z), *(back[visit] for visit in leaves), (end, y)]
 
     def _all_jacobians(self) -> list[tf.Tensor]:
-        found: list[tf.Tensor] = []
-
-        def visit(
-            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-        ) -> tf.Tensor:
-            y = apply(leaf, x, inverse, arguments)
-            size = y.shape[1:].num_elements()
-            repeated = tf.nest.map_structure(
-                lambda value: tf.repeat(value, size, axis=0), arguments
-            )
-
-            def function(rows: tf.Tensor) -> tf.Tensor:
-                return apply(leaf, rows, inverse, repeated)
-
-            found.append(jacobians(function, x, size))
-            return y
-
-        self._walk_all(visit)
-        return found
+        met, _, _ = self._visit()
+        size = self._size
+        return [jacobian(v.leaf.tiled(size), v.x, size) for v in chain(*met)]
 
     def _one_summary(self) -> dict[str, Any]:
-        log_dets: list[tf.Tensor] = []
-
-        def visit(
-            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, arguments: dict[str, Any]
-        ) -> tf.Tensor:
-            rank = x.shape.rank - 1
-            name = "inverse" if inverse else "forward"
-            log_det = getattr(leaf, f"{name}_log_det_jacobian")(x, rank, **arguments)
-            # A constant one comes without batch axes.
-            log_dets.append(tf.broadcast_to(log_det, x.shape[:1]))
-            return apply(leaf, x, inverse, arguments)
-
-        h, z = self._walk_all(visit)
+        met, h, z = self._visit()
+        log_dets = [visit.leaf.log_det(visit.x) for visit in chain(*met)]
         # A fresh tensor: TFP's cache would give back h itself.
-        error = tf.abs(self._inverse_of_trained_part(tf.identity(z), apply) - h)
+        x = tf.identity(z)
+        for stage in reversed(self._stages[self._num_fixed :]):
+            x = stage.inverse(x)
+        error = tf.abs(x - h)
         deviation = tf.math.reduce_std(h)
         base = self._flow.distribution.log_prob(tf.identity(z))
         return {
@@ -302,12 +237,6 @@ class VolumeProbe:
             "nll": -tf.reduce_mean(base + tf.add_n(log_dets)),
         }
 
-    def _inverse_of_trained_part(self, z: tf.Tensor, visit: Visit) -> tf.Tensor:
-        for stage in reversed(self._stages[self._num_fixed :]):
-            inverse = not stage.inverse
-            z = walk(stage.bijector, z, visit, stage.arguments, inverse=inverse)
-        return z
-
     def _report(
         self, summary: dict[str, Any], largest: list[float], smallest: list[float]
     ) -> VolumeReport:
@@ -316,18 +245,18 @@ class VolumeProbe:
         cumulative = np.cumsum(log_dets.mean(axis=1))
         layers = tuple(
             LayerVolume(
-                name=name,
+                name=leaf.bijector.name,
                 log_det=float(log_dets[index].mean()),
                 log_det_min=float(log_dets[index].min()),
                 log_det_max=float(log_dets[index].max()),
                 cumulative=float(cumulative[index]),
                 largest=largest[index],
                 smallest=smallest[index],
-                is_trained=is_trained,
+                is_trained=leaf.is_trained,
             )
-            for index, (name, is_trained) in enumerate(self._leaves)
+            for index, leaf in enumerate(self._leaves)
         )
-        first = self._first_trained
+        first = first_trained(self._leaves)
         before = cumulative[first - 1] if first else 0.0
         z = summary["z"].astype("float64")
         return VolumeReport(
@@ -343,4 +272,7 @@ class VolumeProbe:
 
 
 def _singular_values(matrices: np.ndarray) -> np.ndarray:
+    # Without this an infinite entry would raise in place of being reported.
+    if not np.isfinite(matrices).all():
+        return np.full(1, np.nan)
     return np.linalg.svd(matrices, compute_uv=False)
