@@ -19,6 +19,16 @@ class Conditioner(keras.layers.Layer):
     The context is standardized inside, by statistics that `adapt_context` sets and
     that are saved with the weights: a year and a temperature weigh the same.
 
+    Args:
+        hidden_sizes: width of each hidden layer.
+        num_parameters: parameters a feature.
+        context_size: features of the context, None without one.
+        activation: Keras activation of the hidden layers.
+        seed: makes the initial weights reproducible.
+        dtype: dtype of weights and computation.
+        name: name of the layer.
+        **kwargs: of `keras.layers.Layer`.
+
     Call arguments:
         x: [batch..., inputs] (or [batch..., H, W, inputs] for images).
         context: [..., context_size], broadcast against the batch axes of x; given
@@ -30,13 +40,13 @@ class Conditioner(keras.layers.Layer):
     def __init__(
         self,
         *,
-        hidden_sizes: Sequence[int],
-        num_parameters: int,
-        context_size: int | None,
-        activation: str,
-        seed: int | None,
-        dtype: str | None,
-        name: str | None,
+        hidden_sizes: Sequence[int] = (128, 128),
+        num_parameters: int = 1,
+        context_size: int | None = None,
+        activation: str = "relu",
+        seed: int | None = None,
+        dtype: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)

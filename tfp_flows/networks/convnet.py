@@ -1,6 +1,5 @@
 """Convolutional network that computes an image coupling's parameters."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,13 +20,8 @@ class ConvNet(Conditioner):
     Args:
         input_channels: channels of x.
         output_channels: channels that the parameters are for.
-        hidden_sizes: channels of each hidden layer.
-        num_parameters: parameters a channel and pixel.
-        context_size: features of the context, None without one.
-        activation: Keras activation of the hidden layers.
-        seed: makes the initial weights reproducible.
-        dtype: dtype of weights and computation.
-        name: name of the layer.
+        **options: `hidden_sizes`, in channels, `context_size` and the others of
+            `Conditioner`.
 
     Input shape: [batch..., H, W, input_channels], context [..., context_size].
 
@@ -40,26 +34,9 @@ class ConvNet(Conditioner):
         self,
         input_channels: int,
         output_channels: int,
-        *,
-        hidden_sizes: Sequence[int] = (128, 128),
-        num_parameters: int = 1,
-        context_size: int | None = None,
-        activation: str = "relu",
-        seed: int | None = None,
-        dtype: str | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            hidden_sizes=hidden_sizes,
-            num_parameters=num_parameters,
-            context_size=context_size,
-            activation=activation,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(**options)
         self.input_channels = input_channels
         self.output_channels = output_channels
         self.hidden_layers = [
@@ -67,13 +44,13 @@ class ConvNet(Conditioner):
             for index, size in enumerate(self.hidden_sizes)
         ]
         self.output_layer = keras.layers.Conv2D(
-            num_parameters * output_channels,
+            self.num_parameters * output_channels,
             3,
             padding="same",
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
         )
-        channels = input_channels + (context_size or 0)
+        channels = input_channels + (self.context_size or 0)
         for layer in self.hidden_layers:
             layer.build((None, None, None, channels))
             channels = layer.filters

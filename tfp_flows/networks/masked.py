@@ -49,13 +49,7 @@ class MaskedAutoregressiveNetwork(Conditioner):
 
     Args:
         event_size: D, the features in and out.
-        hidden_sizes: width of each hidden layer.
-        num_parameters: parameters a feature.
-        context_size: features of the context, None without one.
-        activation: Keras activation of the hidden layers.
-        seed: makes the initial weights reproducible.
-        dtype: dtype of weights and computation.
-        name: name of the layer.
+        **options: `hidden_sizes`, `context_size` and the others of `Conditioner`.
 
     Input shape: [batch..., D], context [..., context_size].
 
@@ -67,32 +61,17 @@ class MaskedAutoregressiveNetwork(Conditioner):
     def __init__(
         self,
         event_size: int,
-        *,
-        hidden_sizes: Sequence[int] = (128, 128),
-        num_parameters: int = 1,
-        context_size: int | None = None,
-        activation: str = "relu",
-        seed: int | None = None,
-        dtype: str | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            hidden_sizes=hidden_sizes,
-            num_parameters=num_parameters,
-            context_size=context_size,
-            activation=activation,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(**options)
         self.event_size = event_size
-        masks = _masks(event_size, context_size or 0, self.hidden_sizes, num_parameters)
+        masks = _masks(
+            event_size, self.context_size or 0, self.hidden_sizes, self.num_parameters
+        )
         self.hidden_layers = [
             MaskedDense(
                 mask,
-                activation=activation,
+                activation=self.activation,
                 kernel_initializer=self.initializer(index),
                 dtype=self.dtype_policy,
             )

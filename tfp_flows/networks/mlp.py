@@ -1,6 +1,5 @@
 """Multilayer perceptron that computes a coupling's parameters."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,13 +21,7 @@ class MLP(Conditioner):
     Args:
         input_size: features of x; may be 0.
         output_size: features that the parameters are for.
-        hidden_sizes: width of each hidden layer.
-        num_parameters: parameters a feature.
-        context_size: features of the context, None without one.
-        activation: Keras activation of the hidden layers.
-        seed: makes the initial weights reproducible.
-        dtype: dtype of weights and computation.
-        name: name of the layer.
+        **options: `hidden_sizes`, `context_size` and the others of `Conditioner`.
 
     Input shape: [batch..., input_size], context [..., context_size].
 
@@ -44,39 +37,22 @@ class MLP(Conditioner):
         self,
         input_size: int,
         output_size: int,
-        *,
-        hidden_sizes: Sequence[int] = (128, 128),
-        num_parameters: int = 1,
-        context_size: int | None = None,
-        activation: str = "relu",
-        seed: int | None = None,
-        dtype: str | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            hidden_sizes=hidden_sizes,
-            num_parameters=num_parameters,
-            context_size=context_size,
-            activation=activation,
-            seed=seed,
-            dtype=dtype,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(**options)
         self.input_size = input_size
         self.output_size = output_size
         self.hidden_layers = [
             keras.layers.Dense(
                 size,
-                activation=activation,
+                activation=self.activation,
                 kernel_initializer=self.initializer(index),
                 dtype=self.dtype_policy,
             )
             for index, size in enumerate(self.hidden_sizes)
         ]
         self.output_layer = keras.layers.Dense(
-            num_parameters * output_size,
+            self.num_parameters * output_size,
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
         )
