@@ -168,6 +168,27 @@ class TestRunFolder:
         assert {path.name for path in place.final.iterdir()} == {"run.json", "new"}
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
+    def test_no_folder_of_another_name_goes(self, tmp_path):
+        place = RunDir(tmp_path / "run")
+        (tmp_path / "run.old").mkdir()
+        (tmp_path / "run.old" / "thesis.tex").write_text("years of work")
+        place.final.mkdir()
+        place.open(self.record, resume=False)
+        place.finish()
+        assert (tmp_path / "run.old" / "thesis.tex").read_text() == "years of work"
+        assert {path.name for path in tmp_path.iterdir()} == {"run", "run.old"}
+
+    def test_an_old_run_comes_back_where_the_new_one_cannot_take_its_place(
+        self, tmp_path
+    ):
+        place = RunDir(tmp_path / "run")
+        place.final.mkdir()
+        (place.final / "old").write_text("")
+        with pytest.raises(FileNotFoundError):
+            place.finish()  # There is no new one.
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        assert (place.final / "old").exists()
+
 
 class TestFittedFolder:
     """What `score`, `sample` and `evaluate` are given as DIR."""

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 from typing import Any
 
 from tfp_flows.cli.errors import RunError
@@ -131,12 +132,18 @@ class RunDir:
         if not self.final.exists():
             os.rename(self.partial, self.final)
             return
-        old = self.final.with_name(self.final.name + ".old")
-        if old.exists():
-            shutil.rmtree(old)
+        # A new folder of our own: any other name could be somebody's.
+        aside = tempfile.mkdtemp(prefix=f".{self.final.name}.", dir=self.final.parent)
+        old = pathlib.Path(aside, self.final.name)
         os.rename(self.final, old)
-        os.rename(self.partial, self.final)
-        shutil.rmtree(old)
+        try:
+            os.rename(self.partial, self.final)
+        except OSError:
+            os.rename(old, self.final)
+            raise
+        finally:
+            if self.final.exists():
+                shutil.rmtree(aside)
 
 
 def _check_replaceable(folder: pathlib.Path) -> None:
