@@ -95,8 +95,15 @@ class DensityModel(keras.Model, abc.ABC):
         seed = self.seeds.stateless(seed)
         if not tf.is_tensor(n) and (int(n) != n or n < 0):
             raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
-        context = None if context is None else tf.convert_to_tensor(context)
-        return self._sample(tf.convert_to_tensor(n, tf.int32), context, seed)
+        n = tf.convert_to_tensor(n, tf.int32)
+        if context is None:
+            return self._sample(n, None, seed)
+        # One form of context for one trace, whatever its rank and dtype.
+        context = self._adapter.cast(tf.convert_to_tensor(context))
+        rows = tf.reshape(context, [-1, context.shape[-1]])
+        drawn = self._sample(n, rows, seed)
+        shape = [[n], tf.shape(context)[:-1], self._adapter.event_shape]
+        return tf.reshape(drawn, tf.concat(shape, axis=0))
 
     def forward(self, z: Any, context: Any = None) -> tf.Tensor:
         """Maps base → data, [batch..., base event...] → [batch..., event...]."""
@@ -159,6 +166,20 @@ class DensityModel(keras.Model, abc.ABC):
         x = self._packed(x, y)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
         return super().evaluate(x, target, **kwargs)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """As in Keras; y is a context, as in `evaluate`."""
+        self._log_dets.refresh()
+        x = self._packed(x, y)
+        target = model_inputs.target_for(x, sample_weight)
+        return super().test_on_batch(x, target, sample_weight, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Returns the log-density of each row, [N]."""
+        self._log_dets.refresh()
+        return super().predict_on_batch(self._packed(x))
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns the log-density of each row, [N]."""

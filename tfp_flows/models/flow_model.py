@@ -326,10 +326,22 @@ class FlowModel(DensityModel):
         )
         return inverse_certificate(bijector, x, **arguments)
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras; log-determinants are exact at its beginning."""
-        self._log_dets.refresh()
-        return super().train_on_batch(*args, **kwargs)
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """As in Keras; y is a context, as in `fit`.
+
+        The first batch sets the data-dependent parts that were not set before.
+        Log-determinants are carried along from call to call, and are exact again every
+        hundred calls and in whatever comes between.
+        """
+        self._check_trainable()
+        x = self._packed(x, y)
+        if self._adapter.waits_for_data:
+            self._adapt(x, anew=False)
+        self._log_dets.refresh_sometimes()
+        target = model_inputs.target_for(x, sample_weight)
+        return super().train_on_batch(x, target, sample_weight, **kwargs)
 
     # Saving.
 

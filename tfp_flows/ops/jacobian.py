@@ -86,8 +86,8 @@ def jacobian(function: Function, x: tf.Tensor, num_outputs: int) -> tf.Tensor:
     Returns:
         [N, outputs, inputs].
     """
-    # `GradientTape.batch_jacobian` finds the same in the same time, but vectorizes the
-    # pass backward op by op: it takes two to six times as long to trace.
+    # `GradientTape.batch_jacobian` finds the same, in up to a third more time, but
+    # vectorizes the pass backward op by op: it takes up to six times as long to trace.
     copies = tf.concat([tf.stop_gradient(x)] * num_outputs, axis=0)
     units = tf.repeat(tf.eye(num_outputs, dtype=x.dtype), tf.shape(x)[0], axis=0)
 

@@ -51,6 +51,14 @@ def test_constants_are_exact():
     np.testing.assert_array_equal(copy.log_prob(x), original.log_prob(x))
 
 
+def test_scalars_keep_their_precision():
+    copy = deserialize(serialize(tfd.Normal(np.float64(0.1), np.float64(2.0))))
+    assert copy.dtype == tf.float64
+    assert copy.log_prob(0.3) == tfd.Normal(np.float64(0.1), np.float64(2.0)).log_prob(
+        0.3
+    )
+
+
 def test_a_lambda_is_refused_by_its_place():
     coupling = tfb.RealNVP(1, shift_and_log_scale_fn=lambda x, *_: (x, x))
     with pytest.raises(TypeError, match="bijectors\\[0\\].shift_and_log_scale_fn"):

@@ -195,7 +195,7 @@ def split_rows(
         ValueError: an empty part, or weights that are not one number ≥ 0 a row.
     """
     if weight is not None:
-        _check_weight(weight, packed)
+        model_inputs.check_weight(weight, packed)
     if validation_data is not None:
         return packed, weight, _as_arrays(validation_data)
     if not validation_split:
@@ -212,20 +212,6 @@ def split_rows(
         return inputs, None if weight is None else np.asarray(weight)[rows]
 
     return *part(slice(None, first)), part(slice(first, None))
-
-
-def _check_weight(weight: Any, packed: Any) -> None:
-    if not model_inputs.is_array(packed):
-        raise ValueError(
-            "sample_weight is for arrays; a data set has it in its elements, "
-            "(x, None, sample_weight)."
-        )
-    weight, count = np.asarray(weight), len(tf.nest.flatten(packed)[0])
-    if weight.shape != (count,) or not np.all(weight >= 0) or not weight.any():
-        raise ValueError(
-            f"sample_weight must be {count} numbers ≥ 0 that are not all zero, one a "
-            f"row; received shape {weight.shape}."
-        )
 
 
 def _as_arrays(validation_data: Any) -> tuple[Any, Any]:

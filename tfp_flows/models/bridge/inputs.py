@@ -9,6 +9,7 @@ import tensorflow as tf
 __all__ = [
     "check_rereadable",
     "check_rows",
+    "check_weight",
     "is_array",
     "pack",
     "pack_validation",
@@ -107,7 +108,29 @@ def target_for(inputs: Any, sample_weight: Any = None) -> np.ndarray | None:
     """
     if sample_weight is None or isinstance(inputs, tf.data.Dataset):
         return None
-    return np.zeros(len(inputs[0] if isinstance(inputs, tuple) else inputs), "float32")
+    check_weight(sample_weight, inputs)
+    return np.zeros(len(tf.nest.flatten(inputs)[0]), "float32")
+
+
+def check_weight(weight: Any, inputs: Any) -> None:
+    """Refuses weights that are not one number ≥ 0 a row, or all zero.
+
+    Raises:
+        ValueError: as said, or weights beside a data set.
+    """
+    if not is_array(inputs):
+        raise ValueError(
+            "sample_weight is for arrays; a data set has it in its elements, "
+            "(x, None, sample_weight)."
+        )
+    weight, count = np.asarray(weight), len(tf.nest.flatten(inputs)[0])
+    is_right = weight.shape == (count,) and np.all(np.isfinite(weight) & (weight >= 0))
+    if not is_right or not weight.any():
+        raise ValueError(
+            f"sample_weight must be {count} finite numbers ≥ 0 that are not all zero, "
+            f"one a row; received shape {weight.shape}, lowest "
+            f"{weight.min() if weight.size else 'none'}."
+        )
 
 
 def is_array(data: Any) -> bool:

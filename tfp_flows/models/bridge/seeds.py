@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 __all__ = ["SeedSequence"]
@@ -44,15 +45,22 @@ class SeedSequence(keras.layers.Layer):
         Raises:
             ValueError: another shape.
         """
-        seed = tf.cast(self.next() if seed is None else seed, tf.int32)
-        if seed.shape.rank == 0:
-            seed = tf.stack([0, seed])
-        if seed.shape != [2]:
+        if seed is None:
+            return self.next()
+        if not tf.is_tensor(seed):
+            seed = np.asarray(seed)
+        if (
+            tuple(seed.shape) not in ((), (2,))
+            or not tf.as_dtype(seed.dtype).is_integer
+        ):
             raise ValueError(
                 "seed must be a whole number or a stateless seed of shape [2], "
-                f"received shape {tuple(seed.shape)}."
+                f"received {seed!r} of shape {tuple(seed.shape)}."
             )
-        return seed
+        if tuple(seed.shape) == ():
+            # All 64 bits: the low ones last, so that a small number s is [0, s].
+            return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)[::-1]
+        return tf.cast(seed, tf.int32)
 
     def next(self) -> tf.Tensor:
         """Returns a seed, int32 of shape [2], and advances the state."""

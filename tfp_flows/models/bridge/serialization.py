@@ -78,7 +78,7 @@ class _Writer:
         self._alive: list[Any] = []
 
     def write(self, value: Any, where: str) -> Any:
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and not isinstance(value, np.floating):
             value = value.item()
         if value is None or isinstance(value, bool | int | float | str):
             return value
@@ -97,7 +97,7 @@ class _Writer:
             return {"name": _name_of(value, where)}
         if dataclasses.is_dataclass(value):
             return self._dataclass(value, where)
-        if isinstance(value, np.ndarray) or _is_constant(value):
+        if isinstance(value, np.ndarray | np.floating) or _is_constant(value):
             return _array(value)
         return self._reference(value, where)
 
@@ -179,7 +179,8 @@ class _Reader:
             return _find_class(data["dataclass"], _is_transform)(**fields)
         if "array" in data:
             raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
-            return raw.reshape(data["sizes"]).copy()
+            # An empty index makes a scalar of an array without axes.
+            return raw.reshape(data["sizes"]).copy()[()]
         if "name" in data:
             return _find_function(data["name"])
         return tf.as_dtype(data["dtype"])

@@ -15,6 +15,10 @@ __all__ = ["LogDeterminants"]
 # term by 0.7 %, with two by 0.4 %; two probes do nearly as well as four.
 _NUM_PROBES, _NEUMANN_TERMS = 4, 2
 
+# Outside of `fit`, which refreshes after each epoch; and a step, relative to the
+# weights, beyond which they must have come from elsewhere.
+_EXACT_EVERY, _FAR = 100, 0.1
+
 
 class LogDeterminants:
     """Keeps log|det W| of each layer: exact at rest, advanced along the updates.
@@ -46,6 +50,7 @@ class LogDeterminants:
     def __init__(self, layers: Sequence[LearnedInverse]) -> None:
         self.layers = list(layers)
         self.drift = 0.0
+        self._calls = 0
         self._states = [_State(layer) for layer in self.layers]
 
     def advance(self, seed: tf.Tensor) -> dict[int, dict[str, tf.Tensor]]:
@@ -86,6 +91,18 @@ class LogDeterminants:
     ) -> dict[int, dict[str, tf.Tensor]]:
         pairs = zip(self.layers, values, strict=True)
         return {id(layer): {"log_abs_det": value} for layer, value in pairs}
+
+    def refresh_sometimes(self) -> None:
+        """Makes values exact that are advanced no further, or by now too far.
+
+        For a step of training outside of `fit`: a value that was advanced by the step
+        before is advanced again, unless it was a hundred times, or somebody changed
+        the weights by more than a step does.
+        """
+        self._calls += 1
+        pairs = zip(self.layers, self._states, strict=True)
+        if self._calls % _EXACT_EVERY == 0 or not all(s.is_near(k) for k, s in pairs):
+            self.refresh()
 
     def refresh(self) -> None:
         """Makes all values exact; costs a factorization where weights changed.
@@ -130,6 +147,12 @@ class _State:
             lambda: tf.identity(self.value),
             lambda: layer.log_abs_det(),
         )
+
+    def is_near(self, layer: LearnedInverse) -> bool:
+        """Whether the value is right, or that of a step before."""
+        known = tf.convert_to_tensor(self.is_exact | self.is_advanced)
+        step = tf.norm(layer.kernel - self.kernel)
+        return bool(known & (step <= _FAR * tf.norm(self.kernel)))
 
     def is_fresh(self, layer: LearnedInverse) -> bool:
         exact = tf.convert_to_tensor(self.is_exact)
