@@ -1,7 +1,7 @@
-"""Closed-form maximisers of ``log|det W| − ½ tr(W S Wᴴ)`` over families of W.
+"""Closed-form maximisers of log|det W| − ½ tr(W S Wᴴ) over families of W.
 
 S [..., d, d] holds second moments, λ their eigenvalues; leading axes have a W each.
-Without a constraint every stationary point has ``W S Wᴴ = I``, ``W = Q S^(−1/2)`` with
+Without a constraint every stationary point has W S Wᴴ = I, W = Q S^(−1/2) with
 Q unitary: the value is unique, the map is not. By von Neumann's trace inequality a
 constraint on singular values σ is met in the eigenbasis of S, one σᵢ a λᵢ.
 """

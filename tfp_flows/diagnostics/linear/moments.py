@@ -1,6 +1,6 @@
 """First and second moments of rows that stream past, in float64.
 
-Batches are merged by ``M ← M + M_b + (n n_b / (n + n_b)) δ δᵀ`` with δ the difference
+Batches are merged by M ← M + M_b + (n n_b / (n + n_b)) δ δᵀ with δ the difference
 of the means: no sum of squares of raw values is ever formed, so a large mean costs no
 digits.
 

@@ -1,6 +1,6 @@
 """The best likelihood of linear flows, in closed form from second moments.
 
-``ℓ* = −½ Σᵢ log λᵢ − (d/2)(1 + log 2π)`` with λ the eigenvalues of the covariance: what
+ℓ* = −½ Σᵢ log λᵢ − (d/2)(1 + log 2π) with λ the eigenvalues of the covariance: what
 every stack of linear layers reaches at best, and a floor that other flows must beat.
 """
 
