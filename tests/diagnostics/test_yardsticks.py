@@ -128,10 +128,13 @@ def test_unusable_rows_are_refused(train, message):
         fit_gaussian(train)
 
 
-def test_missing_scikit_learn_is_named_with_the_remedy(monkeypatch, rng):
-    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
-    with pytest.raises(ImportError, match=r'pip install "tfp_flows\[cli\]"'):
-        fit_mixture(correlated(rng, 50), correlated(rng, 50))
+def test_mixture_needs_numpy_alone(monkeypatch, rng):
+    rows = two_clusters(rng, 300)
+    whole = fit_mixture(rows, rows[:100])
+    for name in ("sklearn", "threadpoolctl"):
+        monkeypatch.setitem(sys.modules, name, None)
+    alone = fit_mixture(rows, rows[:100])
+    np.testing.assert_allclose(alone.log_prob(rows), whole.log_prob(rows), rtol=1e-9)
 
 
 def test_standard_error_is_the_spread_of_means(rng):

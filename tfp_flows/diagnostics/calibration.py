@@ -1,7 +1,7 @@
 """Ranks of held-out data among model samples, and outlier p-values.
 
 Under a right model the rank of a row among M draws is uniform. With ties broken at
-random, ``u = (#{s < x} + V·(1 + #{s = x})) / (M + 1)``, V uniform, is exactly uniform
+random, u = (#{s < x} + V·(1 + #{s = x})) / (M + 1), V uniform, is exactly uniform
 on (0, 1): the randomized probability integral transform.
 
 Reference: Dawid (1984), "Statistical theory: the prequential approach", J. R. Stat.
@@ -28,12 +28,12 @@ class Uniformity:
     """How far the ranks of each of D columns are from uniform.
 
     Attributes:
-        deviation: Largest distance of the empirical distribution function from the
-            diagonal, Kolmogorov and Smirnov's statistic: ``[D]``.
-        deviation_band: What 95% of right models stay below, one number.
-        chi_squared: ``Σ_b (n_b − n/B)² / ((n/B)·v) / (B − 1)`` over B bins, 1 on
-            average for a right model: ``[D]``.
-        chi_squared_band: What 95% of right models stay below, one number.
+        deviation: largest distance of the empirical distribution function from the
+            diagonal, Kolmogorov and Smirnov's statistic, [D].
+        deviation_band: what 95% of right models stay below, one number.
+        chi_squared: Σ_b (n_b − n/B)² / ((n/B)·v) / (B − 1) over B bins, 1 on
+            average for a right model, [D].
+        chi_squared_band: what 95% of right models stay below, one number.
     """
 
     deviation: np.ndarray
@@ -43,7 +43,7 @@ class Uniformity:
 
     @property
     def outside(self) -> np.ndarray:
-        """Which columns leave the 95% band of the deviation: ``[D]``, bool."""
+        """Which columns leave the 95% band of the deviation, [D], bool."""
         return self.deviation > self.deviation_band
 
 
@@ -55,15 +55,15 @@ def column_ranks(data: np.ndarray, samples: np.ndarray, *, seed: int = 0) -> np.
     ranks of different rows dependent; give `uniformity` the number of samples.
 
     Args:
-        data: Held-out rows ``[N, D]``.
-        samples: Rows drawn from the model ``[M, D]``.
-        seed: For breaking ties.
+        data: [N, D], held-out rows.
+        samples: [M, D], rows drawn from the model.
+        seed: for breaking ties.
 
     Returns:
-        Ranks in (0, 1), ``[N, D]``.
+        [N, D], ranks in (0, 1).
 
     Raises:
-        ValueError: Shapes that do not fit, no samples, or values that are NaN.
+        ValueError: shapes that do not fit, no samples, or values that are NaN.
     """
     data, samples = _checked(data, "data", 2), _checked(samples, "samples", 2)
     _require_width(data, samples)
@@ -82,15 +82,15 @@ def conditional_ranks(
     """Returns the rank of every value among samples drawn given its own context.
 
     Args:
-        data: Held-out rows ``[N, D]``.
-        samples: S draws for every row ``[S, N, D]``.
-        seed: For breaking ties.
+        data: [N, D], held-out rows.
+        samples: [S, N, D], S draws for every row.
+        seed: for breaking ties.
 
     Returns:
-        Ranks in (0, 1), ``[N, D]``, independent between rows.
+        [N, D], ranks in (0, 1), independent between rows.
 
     Raises:
-        ValueError: Shapes that do not fit, no samples, or values that are NaN.
+        ValueError: shapes that do not fit, no samples, or values that are NaN.
     """
     data, samples = _checked(data, "data", 2), _checked(samples, "samples", 3)
     if samples.shape[1:] != data.shape:
@@ -108,15 +108,15 @@ def uniformity(
 ) -> Uniformity:
     """Compares the ranks of each column with the uniform distribution.
 
-    Bands: ``1.358 / (√m + 0.12 + 0.11/√m)`` for the deviation (Stephens 1970,
+    Bands: 1.358 / (√m + 0.12 + 0.11/√m) for the deviation (Stephens 1970,
     J. R. Stat. Soc. B 32) and Wilson and Hilferty's (1931) cube for the chi-squared,
     within 1% for 5 bins and more. M shared samples add their own noise: the
-    variance grows by ``v = 1 + N/M``, and ``m = N/v`` rows count.
+    variance grows by v = 1 + N/M, and m = N/v rows count.
 
-    With D columns about ``D/20`` lie outside by chance.
+    With D columns about D/20 lie outside by chance.
 
     Args:
-        ranks: Of `column_ranks` or `conditional_ranks`, ``[N, D]``.
+        ranks: [N, D], of `column_ranks` or `conditional_ranks`.
         shared_samples: M of `column_ranks`; None for `conditional_ranks`.
         bins: B of the chi-squared.
 
@@ -124,7 +124,7 @@ def uniformity(
         Both statistics for every column, with their bands.
 
     Raises:
-        ValueError: No rows, or ranks outside [0, 1].
+        ValueError: no rows, or ranks outside [0, 1].
     """
     ranks = _checked(ranks, "ranks", 2)
     if ranks.min() < 0 or ranks.max() > 1:
@@ -155,7 +155,7 @@ def rank_band(
 ) -> tuple[float, float]:
     """Returns where 95% of the bars of a right model's rank histogram end.
 
-    ``1 ± 1.96·√(v·(B − 1)/N)`` with ``v = 1 + N/M``, as a density whose mean is 1.
+    1 ± 1.96·√(v·(B − 1)/N) with v = 1 + N/M, as a density whose mean is 1.
 
     Args:
         rows: N.
@@ -170,21 +170,21 @@ def rank_band(
 
 
 def p_values(scores: np.ndarray, reference_scores: np.ndarray) -> np.ndarray:
-    """Returns ``(1 + #{r ≤ s}) / (n + 1)`` for every score s among n references r.
+    """Returns (1 + #{r ≤ s}) / (n + 1) for every score s among n references r.
 
     For a row exchangeable with the references the chance of a value ≤ α is at most
     α: a valid (conformal) p-value, never zero. Small means an outlier when a score
     is a log-density.
 
     Args:
-        scores: Of new rows, any shape.
-        reference_scores: Of held-out rows the model was not trained on, ``[n]``.
+        scores: of new rows, any shape.
+        reference_scores: [n], of held-out rows the model was not trained on.
 
     Returns:
         Values in (0, 1], shaped like `scores`.
 
     Raises:
-        ValueError: No references, or a score that is NaN.
+        ValueError: no references, or a score that is NaN.
 
     Reference:
         Bates et al. (2023), "Testing for outliers with conformal p-values",

@@ -22,12 +22,12 @@ class Result(NamedTuple):
     """One density's mean held-out log-density, in nats per row.
 
     Attributes:
-        name: For instance "flow" or "Gaussian mixture".
-        nats: The mean; more is better.
-        standard_error: Of the mean.
-        bits_per_dim: ``−nats / (D·log 2)``, for pixels in integer levels.
-        advantage: The first density's mean minus this one's, None for the first.
-        advantage_error: Its standard error over the same rows.
+        name: for instance "flow" or "Gaussian mixture".
+        nats: the mean; more is better.
+        standard_error: of the mean.
+        bits_per_dim: −nats / (D·log 2), for pixels in integer levels.
+        advantage: the first density's mean minus this one's, None for the first.
+        advantage_error: its standard error over the same rows.
     """
 
     name: str
@@ -44,7 +44,7 @@ def compare_scores(
     """Returns one result a density, in the order given.
 
     Args:
-        scores: Log-densities of the same held-out rows by name, ``[N]`` each; the
+        scores: log-densities [N] of the same held-out rows by name; the
             model first, then its yardsticks.
         dimensions: D, for bits per dimension of images in integer levels.
 
@@ -52,7 +52,7 @@ def compare_scores(
         The results; those after the first say how far the first is ahead.
 
     Raises:
-        ValueError: Scores of different rows.
+        ValueError: scores of different rows.
 
     Example:
         >>> scores = {"flow": np.array([1.0, 2.0]), "Gaussian": np.array([0.0, 1.0])}
@@ -87,7 +87,7 @@ def headline(results: Sequence[Result]) -> str:
     """Returns one sentence: how the first density compares with the best other.
 
     Args:
-        results: Of `compare_scores`; without advantages they are worked out as if
+        results: of `compare_scores`; without advantages they are worked out as if
             the means were independent.
     """
     model, *others = results

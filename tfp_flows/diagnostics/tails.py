@@ -22,9 +22,9 @@ class Exceedances:
     Attributes:
         probability: p of one tail.
         expected: N·p, of each column and side.
-        lower: Values below the quantile p of their column: ``[D]``.
-        upper: Values above the quantile 1 − p: ``[D]``.
-        band: Counts between which 95% of right models with independent rows stay:
+        lower: values below the quantile p of their column, [D].
+        upper: values above the quantile 1 − p, [D].
+        band: counts between which 95% of right models with independent rows stay:
             two whole numbers.
     """
 
@@ -47,8 +47,8 @@ def exceedances(
     """Counts held-out values beyond the quantiles p and 1 − p of a model's samples.
 
     Args:
-        data: Held-out rows ``[N, D]``.
-        samples: Rows drawn from the model ``[M, D]``; at least 20 / p of them, so that
+        data: [N, D], held-out rows.
+        samples: [M, D], rows drawn from the model; at least 20 / p of them, so that
             the quantile is known to a quarter of its tail.
         probability: p, between 0 and ½.
 
@@ -56,7 +56,7 @@ def exceedances(
         The counts, and what is expected.
 
     Raises:
-        ValueError: Another p, other columns, or too few samples.
+        ValueError: another p, other columns, or too few samples.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -95,13 +95,13 @@ def tail_quantiles(
     """Returns quantiles of a column and of a model's samples, down to the last point.
 
     Args:
-        data: Held-out values ``[N]``.
-        samples: Values drawn from the model ``[M]``.
-        count: Probabilities of each side, even in their logarithm from 1/N to 0.2.
+        data: [N], held-out values.
+        samples: [M], values drawn from the model.
+        count: probabilities of each side, even in their logarithm from 1/N to 0.2.
 
     Returns:
-        Probabilities of both sides, data's quantiles, the model's: three of
-        ``[2·count]``, in ascending order.
+        Probabilities of both sides, data's quantiles, the model's: three of [2·count],
+        in ascending order.
     """
     tail = np.geomspace(1 / len(data), 0.2, count)
     probabilities = np.concatenate([tail, 1 - tail[::-1]])
@@ -114,13 +114,9 @@ def tail_quantiles(
 
 def _binomial_band(count: int, probability: float) -> tuple[int, int]:
     """The 2.5% and 97.5% quantiles of a binomial variable."""
-    k = np.arange(count + 1)
-    log_choose = np.array(
-        [math.lgamma(count + 1) - math.lgamma(i + 1) - math.lgamma(count - i + 1)
-         for i in k]
-    )  # fmt: skip
-    log_mass = log_choose + k * math.log(probability)
-    log_mass += (count - k) * math.log1p(-probability)
-    cumulative = np.cumsum(np.exp(log_mass))
-    low, high = np.searchsorted(cumulative, [0.025, 0.975])
+    k = np.arange(count)
+    # log p(k + 1) − log p(k), from log p(0) on.
+    steps = np.log((count - k) / (k + 1)) + math.log(probability / (1 - probability))
+    log_mass = np.cumsum(np.r_[count * math.log1p(-probability), steps])
+    low, high = np.searchsorted(np.cumsum(np.exp(log_mass)), [0.025, 0.975])
     return int(low), int(high)

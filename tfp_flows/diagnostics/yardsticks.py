@@ -1,24 +1,28 @@
 """Simple densities a flow has to beat: a Gaussian and a mixture of Gaussians.
 
-``log p(x) = log Σₖ wₖ N(z; μₖ, Σₖ) − Σⱼ log sⱼ`` with ``z = (x − m) / s``; K = 1 is
+log p(x) = log Σₖ wₖ N(z; μₖ, Σₖ) − Σⱼ log sⱼ with z = (x − m) / s; K = 1 is
 the Gaussian. The columns are standardized for the fit and the log-determinant of
-that is put back, so log-densities are in nats per row in the data's own units. This
-module needs numpy alone; `fit_mixture` also needs scikit-learn.
+that is put back, so log-densities are in nats per row in the data's own units.
 """
 
 import dataclasses
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from tfp_flows.estimation.gaussian_mixture import (
+    FittedMixture,
+    fit_gaussian_mixture,
+    one_thread,
+)
 
 __all__ = ["Yardstick", "fit_gaussian", "fit_mixture", "mean_and_standard_error"]
 
 # Added to the diagonal of a standardized covariance; validation chooses. With the
 # smallest, an exactly duplicated column gains 7 nats a row that mean nothing.
 RIDGES = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-MAX_ROWS = 50_000
+MAX_ROWS, STARTS = 50_000, 2
 # One unit of work is a row, column and component in one iteration: 1e-8 to 3e-8 s
 # on one core for up to 100 columns. Wider rows cost more, see `_plan`.
 WORK_LIMIT = 8e8
@@ -28,18 +32,18 @@ CHUNK_VALUES = 4_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Yardstick:
-    """A mixture of K Gaussians, over rows ``[x, context]`` where there is context.
+    """A mixture of K Gaussians, over rows [x, context] where there is context.
 
-    ``log p(x | context) = log p(x, context) − log p(context)``: both are mixtures in
-    closed form, and without context the second is zero. Cost: ``O(K·D²)`` a row.
+    log p(x | context) = log p(x, context) − log p(context): both are mixtures in
+    closed form, and without context the second is zero. Cost: O(K·D²) a row.
 
     Attributes:
-        weights: Positive, with sum one: ``[K]``.
-        means: Of the standardized rows: ``[K, D]``.
-        covariances: Of the standardized rows: ``[K, D, D]``.
-        shift: Subtracted before dividing by `scale`: ``[D]``.
-        scale: Positive: ``[D]``.
-        context_size: How many of the last columns are conditioned on.
+        weights: [K], positive, with sum one.
+        means: [K, D], of the standardized rows.
+        covariances: [K, D, D], of the standardized rows.
+        shift: [D], subtracted before dividing by `scale`.
+        scale: [D], positive.
+        context_size: how many of the last columns are conditioned on.
     """
 
     weights: np.ndarray
@@ -58,10 +62,10 @@ class Yardstick:
         """Returns the log-density of each row in nats.
 
         Args:
-            x: Rows ``[N, D]`` with the context in the last `context_size` columns.
+            x: [N, D], the context in the last `context_size` columns.
 
         Returns:
-            ``[N]``, float64.
+            [N], float64.
         """
         x = _checked_rows(x, "x", len(self.shift))
         chunk = max(1, CHUNK_VALUES // x.shape[1])
@@ -73,14 +77,12 @@ class Yardstick:
 
     def _log_prob(self, z: np.ndarray) -> np.ndarray:
         tail = slice(len(self.shift) - self.context_size, None)
-        joint = _mixture_log_prob(z, self.weights, self.means, self.covariances)
-        context = _mixture_log_prob(
-            z[:, tail],
-            self.weights,
-            self.means[:, tail],
-            self.covariances[:, tail, tail],
+        joint = FittedMixture(self.weights, self.means, self.covariances)
+        context = FittedMixture(
+            self.weights, self.means[:, tail], self.covariances[:, tail, tail]
         )
-        return joint - context - np.log(self.scale[: tail.start]).sum()
+        conditional = joint.log_prob(z) - context.log_prob(z[:, tail])
+        return conditional - np.log(self.scale[: tail.start]).sum()
 
 
 def fit_gaussian(
@@ -93,11 +95,11 @@ def fit_gaussian(
     """Fits a Gaussian with a full covariance by maximum likelihood.
 
     Args:
-        train: Rows ``[N, D]``.
-        validation: Rows ``[V, D]`` that choose the ridge, from 1e-6 to 1e-1, on the
+        train: [N, D].
+        validation: [V, D], rows that choose the ridge, from 1e-6 to 1e-1, on the
             diagonal of the standardized covariance. Without them it is 1e-6.
-        context_size: How many of the last columns are conditioned on.
-        same_units: Gives all columns one common scale, so that the ridge is one
+        context_size: how many of the last columns are conditioned on.
+        same_units: gives all columns one common scale, so that the ridge is one
             width for all. Right for pixels: one that hardly ever changes would
             otherwise cost a held-out row thousands of nats.
 
@@ -105,7 +107,7 @@ def fit_gaussian(
         The fitted density.
 
     Raises:
-        ValueError: Rows of a wrong shape, not finite, or with a constant column.
+        ValueError: rows of a wrong shape, not finite, or with a constant column.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(1000, 2))
@@ -132,70 +134,70 @@ def fit_mixture(
 ) -> Yardstick:
     """Fits Gaussian mixtures of several sizes and keeps the best on validation.
 
-    Every size gets up to 15 iterations of expectation-maximization from a k-means
-    start, and the best of them up to 40 more; at most 50,000 rows, drawn by `seed`,
-    are used. Large problems get fewer iterations and then fewer rows, so that the
-    fit stays near 15 s on one core, the only one it uses. Sizes with fewer rows a
-    component than half the number of columns are left out; one component is always
-    tried.
+    Every size gets up to 15 iterations of expectation-maximization from each of two
+    k-means starts, and the best of them up to 40 more; at most 50,000 rows, drawn by
+    `seed`, are used. Large problems get fewer iterations and then fewer rows, so that
+    the fit stays near 15 s on one core, the only one it uses where threadpoolctl is
+    installed, as with scikit-learn. Sizes with fewer rows a component than half the
+    number of columns are left out; one component is always tried.
 
     Args:
-        train: Rows ``[N, D]``.
-        validation: Rows ``[V, D]`` that choose the size, and the ridge on each
+        train: [N, D].
+        validation: [V, D], rows that choose the size, and the ridge on each
             component's covariance as in `fit_gaussian`.
-        components: The sizes to try.
-        seed: Of the k-means starts and the choice of rows.
-        context_size: How many of the last columns are conditioned on.
-        same_units: As in `fit_gaussian`.
+        components: the sizes to try.
+        seed: of the k-means starts and the choice of rows.
+        context_size: how many of the last columns are conditioned on.
+        same_units: as in `fit_gaussian`.
 
     Returns:
         The density with the best mean log-density on `validation`.
 
     Raises:
-        ImportError: scikit-learn is not installed.
-        ValueError: Rows of a wrong shape, not finite, or with a constant column.
+        ValueError: rows of a wrong shape, not finite, or with a constant column.
     """
-    mixture_class, thread_limit = _scikit_learn()
     z, shift, scale = _standardized(train, context_size, same_units)
     validation = _checked_rows(validation, "validation", len(shift))
     sizes = [k for k in sorted(set(components)) if 1 < k <= 2 * len(z) / len(shift)]
     z, search, final = _plan(z, sizes, np.random.default_rng(seed))
-    options = {"reg_covar": RIDGES[0], "random_state": seed, "warm_start": True}
 
-    def judged(mixture: Any) -> tuple[float, Yardstick]:
-        # Small products: beside other work two threads wait for each other and
-        # were 3 to 50 times slower than one.
-        with thread_limit(1):
-            weights, means, covariances = _em(mixture, z)
-            fitted = Yardstick(weights, means, covariances, shift, scale, context_size)
-            return _best_ridge(fitted, validation)
+    def judged(mixture: FittedMixture) -> tuple[float, Yardstick]:
+        bare = mixture.covariances - RIDGES[0] * np.eye(len(shift))
+        parts = mixture._replace(covariances=bare)
+        return _best_ridge(Yardstick(*parts, shift, scale, context_size), validation)
 
-    mixtures = [mixture_class(size, max_iter=search, **options) for size in sizes]
-    tried = [(*judged(mixture), mixture) for mixture in mixtures]
-    gaussian = fit_gaussian(
-        train, validation, context_size=context_size, same_units=same_units
-    )
-    candidates = [(gaussian.log_prob(validation).mean(), gaussian)]
-    candidates += [result[:2] for result in tried]
-    if tried:
-        _, _, best = max(tried, key=lambda result: result[0])
-        candidates.append(judged(best.set_params(max_iter=final)))
-    return max(candidates, key=lambda result: result[0])[1]
+    def fitted(size: int, steps: int, **start: Any) -> FittedMixture:
+        return fit_gaussian_mixture(
+            z, size, ridge=RIDGES[0], max_iterations=steps, **start
+        )
+
+    with one_thread():
+        starts = [(size, seed + start) for size in sizes for start in range(STARTS)]
+        mixtures = [fitted(size, search, seed=start) for size, start in starts]
+        tried = [judged(mixture) for mixture in mixtures]
+        if tried:
+            best = mixtures[int(np.argmax([score for score, _ in tried]))]
+            tried.append(judged(fitted(len(best.weights), final, initial=best)))
+        gaussian = fit_gaussian(
+            train, validation, context_size=context_size, same_units=same_units
+        )
+        tried.append((gaussian.log_prob(validation).mean(), gaussian))
+    return max(tried, key=lambda pair: pair[0])[1]
 
 
 def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
-    """Returns the mean of N values and its standard error ``sd / √N``.
+    """Returns the mean of N values and its standard error sd / √N.
 
-    The error is ``nan`` when a value is not finite, which a mean cannot express.
+    The error is NaN when a value is not finite, which a mean cannot express.
 
     Args:
-        values: For instance log-densities, ``[N]`` with N at least 2.
+        values: [N] with N at least 2, for instance log-densities.
 
     Returns:
         Mean and standard error, in the unit of the values.
 
     Raises:
-        ValueError: Fewer than two values, or more than one axis.
+        ValueError: fewer than two values, or more than one axis.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
@@ -206,30 +208,6 @@ def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(values).all():
         return float(np.sum(values)) / len(values), float("nan")
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
-def _scikit_learn() -> tuple[Callable, Callable]:
-    try:
-        from sklearn.mixture import GaussianMixture
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise ImportError(
-            "The mixture yardstick needs scikit-learn, which is not installed. "
-            'Run: pip install "tfp_flows[cli]"'
-        ) from error
-    return GaussianMixture, threadpool_limits
-
-
-def _em(mixture: Any, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Runs a scikit-learn mixture; returns weights, means and bare covariances."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        # Running out of iterations is part of the plan.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(z)
-    ridge = mixture.reg_covar * np.eye(z.shape[1])
-    return mixture.weights_, mixture.means_, mixture.covariances_ - ridge
 
 
 def _checked_rows(rows: np.ndarray, name: str, width: int | None = None) -> np.ndarray:
@@ -279,11 +257,12 @@ def _plan(
         return z, 1, 1
     # Above some 200 columns the covariance products dominate, hence the square.
     columns = z.shape[1] * (1 + z.shape[1] / 200)
-    allowed = WORK_LIMIT / (columns * sum(sizes) * SEARCH_ITERATIONS[0])
+    searched = STARTS * sum(sizes)
+    allowed = WORK_LIMIT / (columns * searched * SEARCH_ITERATIONS[0])
     rows = int(min(len(z), MAX_ROWS, max(allowed, sizes[-1] * z.shape[1] / 2)))
     if rows < len(z):
         z = z[rng.permutation(len(z))[:rows]]
-    search = WORK_LIMIT / (rows * columns * sum(sizes))
+    search = WORK_LIMIT / (rows * columns * searched)
     final = WORK_LIMIT / (rows * columns * sizes[-1])
     return (
         z,
@@ -304,25 +283,3 @@ def _widened(fitted: Yardstick, ridge: float) -> Yardstick:
     return dataclasses.replace(
         fitted, covariances=fitted.covariances + ridge * identity
     )
-
-
-def _mixture_log_prob(
-    z: np.ndarray, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
-) -> np.ndarray:
-    """Returns ``log Σₖ wₖ N(z; μₖ, Σₖ)``, zero for rows of no columns."""
-    if z.shape[1] == 0:
-        return np.zeros(len(z))
-    return np.logaddexp.reduce(
-        list(_weighted_log_probs(z, weights, means, covariances))
-    )
-
-
-def _weighted_log_probs(
-    z: np.ndarray, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
-) -> Iterator[np.ndarray]:
-    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
-        scale = np.linalg.cholesky(covariance)
-        noise = (z - mean) @ np.linalg.inv(scale).T
-        log_det = np.log(np.diag(scale)).sum()
-        constant = np.log(weight) - log_det - 0.5 * z.shape[1] * np.log(2 * np.pi)
-        yield constant - 0.5 * np.einsum("nd,nd->n", noise, noise)

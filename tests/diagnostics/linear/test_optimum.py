@@ -7,7 +7,7 @@ from scipy import stats
 
 from tests.reference import linear_flows
 from tfp_flows.diagnostics import linear_flow_optimum
-from tfp_flows.diagnostics.linear.arguments import FAMILIES
+from tfp_flows.diagnostics.linear.families import FAMILIES
 
 LOG_2PI = np.log(2 * np.pi)
 

@@ -5,9 +5,7 @@ import pytest
 from sklearn import mixture
 
 from tfp_flows.distributions import GaussianMixture
-from tfp_flows.distributions.mixtures.expectation_maximization import (
-    fit_gaussian_mixture,
-)
+from tfp_flows.estimation.gaussian_mixture import fit_gaussian_mixture
 
 
 def clusters(rows=400, size=3, count=4):

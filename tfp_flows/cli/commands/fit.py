@@ -20,7 +20,7 @@ from tfp_flows.cli.training.task import Task
 __all__ = ["run"]
 
 # What the end of a run needs, beyond what its beginning does.
-_PACKAGES = {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+_PACKAGES = {"matplotlib": "matplotlib"}
 
 
 def run(namespace: argparse.Namespace) -> None:

@@ -5,28 +5,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "FAMILIES",
-    "check",
-    "check_base",
-    "check_base_size",
-    "check_size",
-    "checked_bounds",
-]
+from tfp_flows.diagnostics.linear.closed_forms import Constraint
+from tfp_flows.diagnostics.linear.families import FAMILIES
 
-FAMILIES = (
-    "full",
-    "diagonal",
-    "scalar",
-    "unit_det",
-    "orthogonal",
-    "ppca",
-    "conv1x1",
-    "conv1x1_per_example",
-    "circular_conv",
-)
-_BOUNDED = ("full", "diagonal", "scalar", "conv1x1", "circular_conv")
-_SPATIAL = ("conv1x1", "conv1x1_per_example", "circular_conv")
+__all__ = ["check", "check_base", "check_base_size", "check_size", "constraint_on"]
+
 _MAX_FULL_SIZE = 5000
 
 
@@ -40,17 +23,19 @@ def check(
 ) -> None:
     """Refuses arguments that contradict each other, before any data is read."""
     if family not in FAMILIES:
-        raise ValueError(f"family must be one of {FAMILIES}, received {family!r}.")
+        raise ValueError(
+            f"family must be one of {tuple(FAMILIES)}, received {family!r}."
+        )
     if (rank is not None) != (family == "ppca"):
         raise ValueError(
             f"rank is for family='ppca', which needs it; received rank={rank} with "
             f"family={family!r}."
         )
-    if event_ndims < 1 + (family in _SPATIAL):
+    fewest = 1 + FAMILIES[family].is_spatial
+    if event_ndims < fewest:
         raise ValueError(
-            f"family={family!r} needs events of at least {1 + (family in _SPATIAL)} "
-            f"axes, [positions..., channels] for convolutions; received "
-            f"event_ndims={event_ndims}."
+            f"family={family!r} needs events of at least {fewest} axes, [positions..., "
+            f"channels] for convolutions; received event_ndims={event_ndims}."
         )
     if units not in ("nats", "bits/dim"):
         raise ValueError(f"units must be 'nats' or 'bits/dim', received {units!r}.")
@@ -61,10 +46,10 @@ def check(
         )
 
 
-def checked_bounds(
-    family: str, min_scale: float | None, max_scale: float | None
-) -> tuple[float, float]:
-    """Returns the interval [a, b] of the singular values, [0, ∞) without bounds."""
+def constraint_on(
+    family: str, min_scale: float | None, max_scale: float | None, rank: int | None
+) -> Constraint:
+    """Returns what is asked of W; its singular values lie in [0, ∞) without bounds."""
     low = 0.0 if min_scale is None else float(min_scale)
     high = math.inf if max_scale is None else float(max_scale)
     if not 0 <= low <= high or high == 0:
@@ -72,16 +57,18 @@ def checked_bounds(
             "Expected 0 ≤ min_scale ≤ max_scale with max_scale > 0, received "
             f"{min_scale} and {max_scale}."
         )
-    if (low, high) != (0.0, math.inf) and family not in _BOUNDED:
+    constraint = Constraint(low, high, rank or 0)
+    if constraint.is_bounded and not FAMILIES[family].is_bounded:
+        bounded = [name for name, entry in FAMILIES.items() if entry.is_bounded]
         raise ValueError(
-            f"min_scale and max_scale apply to {', '.join(_BOUNDED)}; received "
+            f"min_scale and max_scale apply to {', '.join(bounded)}; received "
             f"family={family!r}."
         )
-    return low, high
+    return constraint
 
 
 def check_size(family: str, size: int, rank: int | None) -> None:
-    """Refuses a dense matrix of more than 5,000 features, and an impossible rank."""
+    """Refuses a matrix of more than 5,000 features, and an impossible rank."""
     if size > _MAX_FULL_SIZE:
         raise ValueError(
             f'family="{family}" needs a {size} × {size} matrix; at most '

@@ -1,167 +1,102 @@
-"""Closed-form maximisers of ``log|det W| − ½ tr(W S Wᵀ)`` over families of W.
+"""Families of linear flows as data: which numbers of a row W acts on, and which W.
 
-S is the auto-correlation or covariance of the data, λ its eigenvalues, d its size.
-Without a constraint every stationary point has ``W S Wᵀ = I``, ``W = Q S^(−1/2)`` with
-Q orthogonal: the value is unique, the map is not. By von Neumann's trace inequality a
-constraint on singular values σ is met in the eigenbasis of S, one σᵢ a λᵢ.
+A row is cut into vectors. Those along one axis share a matrix W, which their second
+moments decide: all features of a row, each by itself, or the channels of a pixel. A
+circular convolution with a kernel of full size is, in the unitary Fourier basis, one
+matrix of channels a frequency.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "SpectralFit",
-    "check_rows",
-    "fit_diagonal",
-    "fit_scalar",
-    "fit_spectral",
-    "fit_whitening",
-    "remedies",
-]
+from tfp_flows.diagnostics.linear import closed_forms
 
-# A dependency weighs at least this share of its heaviest feature to be named.
-_NAMED_SHARE = 0.1
+__all__ = ["FAMILIES", "Family"]
 
 
-class SpectralFit(NamedTuple):
-    """A maximiser W and what it was made from.
+class Family(NamedTuple):
+    """One family.
 
     Attributes:
-        scale: W, [d, d], or its diagonal [d], or one number.
-        eigenvalues: of S, largest first, [d]; the diagonal of S where W is diagonal.
-        num_parameters: free parameters, rotations that leave the value alone left out.
+        fit: from second moments S to W and the number of its free parameters.
+        vectors: from rows to vectors [..., M, d]; M of them share a W, leading axes
+            have one each. Linear, and the squared norm of a row is kept.
+        center: the part of the vectors' mean, [..., d], that a bias takes away.
+        shift: μ, taken from rows, for that part.
+        is_spatial: rows are [positions..., C] and μ is [C]; else they are flat.
+        is_diagonal: vectors are single features.
+        is_bounded: singular values can be bounded.
+        takes_singular: S may be singular, without a bound or ridge.
+        is_per_example: every row has a W of its own.
     """
 
-    scale: np.ndarray
-    eigenvalues: np.ndarray
-    num_parameters: int
+    fit: closed_forms.ClosedForm
+    vectors: Callable[[np.ndarray], np.ndarray]
+    center: Callable[[np.ndarray], np.ndarray] = np.asarray
+    shift: Callable[[np.ndarray], np.ndarray] = np.ravel
+    is_spatial: bool = False
+    is_diagonal: bool = False
+    is_bounded: bool = False
+    takes_singular: bool = False
+    is_per_example: bool = False
 
 
-def fit_whitening(second: np.ndarray) -> SpectralFit:
-    """W = R^(−1/2) diag(1/s), s² the diagonal of S, R = S scaled to a unit diagonal.
-
-    That is Q S^(−1/2) for one Q, and stays exact where the units of features differ by
-    many powers of ten, which the eigenvalues of S itself would not.
-
-    Args:
-        second: S, [d, d].
-
-    Raises:
-        ValueError: S is singular: the optimum is infinite.
-    """
-    size = len(second)
-    deviation = np.sqrt(_checked_diagonal(np.diag(second)))
-    scaled = second / np.outer(deviation, deviation)
-    values, vectors = np.linalg.eigh(scaled)
-    if values[0] <= size * np.finfo("float64").eps * values[-1]:
-        heavy = np.abs(vectors[:, 0]) > _NAMED_SHARE * np.abs(vectors[:, 0]).max()
-        raise ValueError(
-            f"Features {_listing(np.flatnonzero(heavy))} are linearly dependent, for "
-            f"instance copies: {remedies()}"
-        )
-    root = (vectors / np.sqrt(values)) @ vectors.T
-    eigenvalues = np.linalg.eigvalsh(second)[::-1]
-    return SpectralFit(root / deviation, eigenvalues, size * (size + 1) // 2)
+def _features(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
 
 
-def fit_spectral(
-    second: np.ndarray,
-    family: str,
-    *,
-    rank: int | None = None,
-    bounds: tuple[float, float] = (0.0, math.inf),
-) -> SpectralFit:
-    """W = U diag(σ) Uᵀ with U the eigenvectors of S and σ as the family has it.
-
-        unit_det     σᵢ = (Π λ)^(1/2d) λᵢ^(−1/2)
-        ppca         σᵢ = λᵢ^(−1/2) for i ≤ rank, else the mean of the others^(−1/2)
-        bounded      σᵢ = clip(λᵢ^(−1/2), bounds)
-        orthogonal   σᵢ = 1
-
-    Raises:
-        ValueError: the family's optimum is infinite for this S.
-    """
-    size = len(second)
-    values, vectors = np.linalg.eigh(second)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    free = size * (size + 1) // 2
-    if family == "orthogonal":
-        scale, free = np.ones(size), 0
-    elif family == "ppca":
-        rank = rank or 0
-        kept = np.where(np.arange(size) < rank, values, values[rank:].mean())
-        scale = _inverse_root(kept)
-        free = size * rank - rank * (rank - 1) // 2 + 1
-    elif family == "unit_det":
-        root = _inverse_root(values)
-        scale, free = root / np.exp(np.log(root).mean()), free - 1
-    else:
-        # A direction without spread has λ = 0, or a little less by round-off: the
-        # upper bound is its optimum.
-        floored = np.maximum(values, bounds[1] ** -2.0)
-        root = _inverse_root(values) if math.isinf(bounds[1]) else floored**-0.5
-        scale = np.clip(root, *bounds)
-    return SpectralFit((vectors * scale) @ vectors.T, values, free)
+def _each_feature(x: np.ndarray) -> np.ndarray:
+    return _features(x).T[:, :, np.newaxis]
 
 
-def fit_diagonal(variances: np.ndarray, bounds: tuple[float, float]) -> SpectralFit:
-    """Wᵢᵢ = clip(Sᵢᵢ^(−1/2), bounds), [d]."""
-    if math.isinf(bounds[1]):
-        _checked_diagonal(variances)
-    with np.errstate(divide="ignore"):
-        scale = np.clip(variances**-0.5, *bounds)
-    return SpectralFit(scale, variances, len(variances))
+def _pixels(x: np.ndarray) -> np.ndarray:
+    return x.reshape(-1, x.shape[-1])
 
 
-def fit_scalar(variances: np.ndarray, bounds: tuple[float, float]) -> SpectralFit:
-    """W = clip((tr S / d)^(−1/2), bounds), one number."""
-    fitted = fit_diagonal(np.asarray([variances.mean()]), bounds)
-    return SpectralFit(fitted.scale[0], variances, 1)
+def _pixels_of_each(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1, x.shape[-1])
 
 
-def remedies() -> str:
-    """What to do where the optimum is infinite."""
-    return (
-        "the best linear flow has an infinite likelihood. Dequantize or drop such "
-        "features, pass ridge > 0, or choose a structured family (diagonal, scalar, "
-        "ppca, conv1x1, circular_conv) or max_scale."
-    )
+def _each_frequency(x: np.ndarray) -> np.ndarray:
+    spectrum = np.fft.fftn(x, axes=range(1, x.ndim - 1), norm="ortho")
+    return np.moveaxis(spectrum, 0, -2)
 
 
-def check_rows(num_rows: int, size: int, centered: bool) -> None:
-    """Refuses fewer rows than a nonsingular S of `size` features takes.
-
-    Raises:
-        ValueError: fewer rows than features, or than one more about their mean.
-    """
-    needed = size + centered
-    if num_rows < needed:
-        about = " about their mean" if centered else ""
-        raise ValueError(
-            f"Expected at least {needed} rows, received {num_rows}: they do not span "
-            f"{size} features{about}, and {remedies()}"
-        )
+def _frequency_zero(mean: np.ndarray) -> np.ndarray:
+    kept = np.zeros_like(mean)
+    origin = (0,) * (mean.ndim - 1)
+    kept[origin] = mean[origin]
+    return kept
 
 
-def _inverse_root(values: np.ndarray) -> np.ndarray:
-    smallest, largest = values.min(), values.max()
-    if smallest <= len(values) * np.finfo("float64").eps * largest:
-        raise ValueError(
-            f"The smallest eigenvalue, {smallest:.3g}, is zero beside the largest, "
-            f"{largest:.3g}: {remedies()}"
-        )
-    return values**-0.5
+def _of_constant(spectrum: np.ndarray) -> np.ndarray:
+    *positions, _ = spectrum.shape
+    return spectrum[(0,) * len(positions)].real / math.sqrt(math.prod(positions))
 
 
-def _checked_diagonal(variances: np.ndarray) -> np.ndarray:
-    constant = np.flatnonzero(~(variances > 0))
-    if len(constant):
-        raise ValueError(f"Features {_listing(constant)} are constant: {remedies()}")
-    return variances
+_by_feature = functools.partial(Family, vectors=_each_feature, is_diagonal=True)
+_spatial = functools.partial(Family, is_spatial=True)
 
-
-def _listing(indices: np.ndarray) -> str:
-    more = ", …" if len(indices) > 6 else ""
-    return ", ".join(str(index) for index in indices[:6]) + more
+FAMILIES = {
+    "full": Family(closed_forms.full, _features, is_bounded=True),
+    "diagonal": _by_feature(closed_forms.full, is_bounded=True),
+    "scalar": _by_feature(closed_forms.scalar, is_bounded=True),
+    "unit_det": Family(closed_forms.unit_det, _features),
+    "orthogonal": _by_feature(closed_forms.orthogonal, takes_singular=True),
+    "ppca": Family(closed_forms.ppca, _features, takes_singular=True),
+    "conv1x1": _spatial(closed_forms.full, _pixels, is_bounded=True),
+    "conv1x1_per_example": _spatial(
+        closed_forms.full, _pixels_of_each, is_per_example=True
+    ),
+    "circular_conv": _spatial(
+        closed_forms.circular,
+        _each_frequency,
+        _frequency_zero,
+        _of_constant,
+        is_bounded=True,
+    ),
+}

@@ -1,6 +1,6 @@
 """First and second moments of rows that stream past, in float64.
 
-Batches are merged by ``M ← M + M_b + (n n_b / (n + n_b)) δ δᵀ`` with δ the difference
+Batches are merged by M ← M + M_b + (n n_b / (n + n_b)) δ δᵀ with δ the difference
 of the means: no sum of squares of raw values is ever formed, so a large mean costs no
 digits.
 
@@ -20,40 +20,44 @@ _CHUNK_VALUES = 2**21
 
 
 class Moments:
-    """Count, mean and scatter of rows [N, D], updated batch by batch.
+    """Count, mean and scatter of rows [..., N, D], updated batch by batch.
 
-    Args:
-        size: D.
-        diagonal: keep only the scatter of each column with itself, [D]: O(D) memory.
+    The leading axes are apart from each other: a mean [..., D] and a scatter
+    [..., D, D] each.
     """
 
-    def __init__(self, size: int, *, diagonal: bool = False) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self.mean = np.zeros(size)
-        self.scatter = np.zeros(size if diagonal else (size, size))
+        self.mean = np.zeros([])
+        self._scatter = np.zeros([])
 
     def update(self, rows: np.ndarray) -> None:
-        """Adds rows [n, D]."""
-        count, mean = len(rows), rows.mean(axis=0)
-        centered = rows - mean
+        """Adds rows [..., n, D], real or complex."""
+        count, mean = rows.shape[-2], rows.mean(axis=-2)
+        centered = rows - mean[..., np.newaxis, :]
         total, apart = self.count + count, mean - self.mean
-        weight = self.count * count / total
-        if self.scatter.ndim == 1:
-            self.scatter += np.einsum("nd,nd->d", centered, centered)
-            self.scatter += weight * apart**2
-        else:
-            self.scatter += centered.T @ centered + weight * np.outer(apart, apart)
-        self.mean = self.mean + apart * (count / total)
+        scatter = np.swapaxes(centered, -1, -2) @ centered.conj()
+        scatter += self._scatter
+        if self.count:
+            scatter += (self.count * count / total) * _square(apart)
+        self._scatter, self.mean = scatter, self.mean + apart * (count / total)
         self.count = total
 
-    def second(self, *, centered: bool) -> np.ndarray:
-        """The covariance, or the auto-correlation E[x xᵀ]; [D, D], or [D]."""
-        covariance = self.scatter / self.count
-        if centered:
-            return covariance
-        if covariance.ndim == 1:
-            return covariance + self.mean**2
-        return covariance + np.outer(self.mean, self.mean)
+    def second(self, center: np.ndarray) -> np.ndarray:
+        """Returns E[(x − c)(x − c)ᴴ] about a center c [..., D]: [..., D, D].
+
+        The spread of a constant feature is exactly zero, not round-off.
+        """
+        covariance = self._scatter / self.count
+        deviation = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1).real)
+        covariance *= _square(deviation > 1e-12 * np.abs(self.mean))
+        covariance += _square(self.mean - center)
+        return covariance
+
+
+def _square(vector: np.ndarray) -> np.ndarray:
+    """Returns v vᴴ, [..., D, D]."""
+    return vector[..., :, np.newaxis] * vector[..., np.newaxis, :].conj()
 
 
 def event_batches(
@@ -62,14 +66,14 @@ def event_batches(
     """Yields [n, event...] in float64 from an array, a dataset or batches.
 
     Args:
-        x: An array [N, event...] (a memory map is read piece by piece), a
-            `tf.data.Dataset` of batches, or an iterable of batches. Of a tuple the
+        x: an array [N, event...] (a memory map is read piece by piece), a
+            `tf.data.Dataset` of batches, or an iterable of batches; of a tuple the
             first part is taken.
-        event_ndims: Axes of an event.
-        event_shape: What the events must be like; None takes it from the first batch.
+        event_ndims: axes of an event.
+        event_shape: what the events must be like; None takes it from the first batch.
 
     Raises:
-        ValueError: A batch of another rank or event shape, a value that is not
+        ValueError: a batch of another rank or event shape, a value that is not
             finite, or no row at all.
     """
     started = False

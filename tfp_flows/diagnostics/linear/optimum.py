@@ -1,23 +1,22 @@
 """The best likelihood of linear flows, in closed form from second moments.
 
-``ℓ* = −½ Σᵢ log λᵢ − (d/2)(1 + log 2π)`` with λ the eigenvalues of the covariance: what
+ℓ* = −½ Σᵢ log λᵢ − (d/2)(1 + log 2π) with λ the eigenvalues of the covariance: what
 every stack of linear layers reaches at best, and a floor that other flows must beat.
 """
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tfp_flows.diagnostics.linear import arguments, convolutions, families
-from tfp_flows.diagnostics.linear.moments import Moments, event_batches
+from tfp_flows.diagnostics.linear import arguments
+from tfp_flows.diagnostics.linear.families import FAMILIES
+from tfp_flows.diagnostics.linear.moments import event_batches
+from tfp_flows.diagnostics.linear.problem import Problem
 
 __all__ = ["LinearOptimum", "linear_flow_optimum"]
-
-_BY_FEATURE = ("diagonal", "scalar", "orthogonal")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class LinearOptimum:
         log_likelihood: mean over the rows it was fitted to, nats. Optimistic by about
             `num_parameters` / (2 `num_rows`).
         heldout_log_likelihood: mean over held-out rows, nats; None without such.
-        eigenvalues: of the matrix of second moments, largest first; of each frequency
+        eigenvalues: of the second moments and ridge, largest first; of each frequency
             [frequencies..., C] for `circular_conv`, means over examples for
             `conv1x1_per_example`, the variances of features for diagonal families.
         scale: a maximiser W: [D, D], [D] or [] for full, diagonal and scalar ones, [C,
@@ -96,26 +95,17 @@ class LinearOptimum:
         return -log_likelihood / (size * math.log(2)) - math.log2(self.bin_width)
 
     def _log_prob(self, x: np.ndarray) -> np.ndarray:
-        if self.family == "conv1x1_per_example":
-            return convolutions.per_example(x, self.centered, self.ridge)[0]
-        scale = np.asarray(self.scale)
-        if self.family == "circular_conv":
-            z = convolutions.transform(x - self.shift, scale)
-            log_det = np.linalg.slogdet(scale)[1].sum()
-        else:
-            width = self.event_shape[-1] if self.family == "conv1x1" else None
-            z, log_det = self._linear(x.reshape(len(x), -1, width or x[0].size))
-        size = math.prod(self.event_shape)
-        square = np.sum(np.abs(z.reshape(len(x), -1)) ** 2, axis=1)
-        return log_det - 0.5 * (square + size * math.log(2 * math.pi))
-
-    def _linear(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """W (x − μ) on the last axis, [n, copies, d], and log|det| of all copies."""
-        scale, copies = np.asarray(self.scale), x.shape[1]
-        if scale.ndim == 2:
-            return (x - self.shift) @ scale.T, copies * np.linalg.slogdet(scale)[1]
-        per_feature = np.broadcast_to(scale, x.shape[-1])
-        return (x - self.shift) * scale, copies * np.log(per_feature).sum()
+        family, scale = FAMILIES[self.family], self.scale
+        if scale is None:
+            return Problem(family, self.centered, self.ridge).log_prob_of_each(x)
+        if family.is_diagonal:
+            scale = scale[..., np.newaxis, np.newaxis]
+        rows = x if family.is_spatial else x.reshape(len(x), -1)
+        z = family.vectors(rows - self.shift) @ np.swapaxes(scale, -1, -2)
+        square = np.einsum("...i,...i->...", z, z.conj()).real
+        values = np.linalg.slogdet(scale)[1][..., np.newaxis] - 0.5 * square
+        total = np.moveaxis(values, -1, 0).reshape(len(x), -1).sum(axis=1)
+        return total - 0.5 * math.prod(self.event_shape) * math.log(2 * math.pi)
 
 
 def linear_flow_optimum(
@@ -193,19 +183,15 @@ def linear_flow_optimum(
     eq. 7 and 8, of which full rank is this optimum; Liao and He (2021), "Jacobian
     Determinant of Normalizing Flows", arXiv:2102.06539, abstract.
     """
-    bounds = arguments.checked_bounds(family, min_scale, max_scale)
     arguments.check(family, rank, ridge, event_ndims, units, bin_width)
+    constraint = arguments.constraint_on(family, min_scale, max_scale, rank)
     arguments.check_base(base)
     data = event_batches(x, event_ndims)
     first = next(data)
     arguments.check_base_size(base, first.shape[1:])
-    data = itertools.chain([first], data)
-    if family == "conv1x1_per_example":
-        fields = convolutions.fit_per_example(data, centered, ridge)
-    elif family == "circular_conv":
-        fields = convolutions.fit_circular(data, centered, ridge, bounds)
-    else:
-        fields = _fit_moments(data, family, centered, ridge, bounds, rank)
+    problem = Problem(FAMILIES[family], centered, ridge, constraint)
+    size = problem.family.vectors(first[:1]).shape[-1]
+    arguments.check_size(family, size, rank)
     fitted = LinearOptimum(
         family=family,
         centered=centered,
@@ -213,77 +199,9 @@ def linear_flow_optimum(
         ridge=ridge,
         units=units,
         bin_width=bin_width,
-        **fields,
+        **problem.fit(itertools.chain([first], data))._asdict(),
     )
     if x_heldout is None:
         return fitted
     held_out = float(fitted.log_prob(x_heldout).mean())
     return dataclasses.replace(fitted, heldout_log_likelihood=held_out)
-
-
-def _fit_moments(
-    data: Iterator[np.ndarray],
-    family: str,
-    centered: bool,
-    ridge: float,
-    bounds: tuple[float, float],
-    rank: int | None,
-) -> dict[str, Any]:
-    """The families that one matrix of second moments decides."""
-    first = next(data)
-    shape, num_rows = first.shape[1:], 0
-    width = shape[-1] if family == "conv1x1" else math.prod(shape)
-    if family not in _BY_FEATURE:
-        arguments.check_size(family, width, rank)
-    moments = Moments(width, diagonal=family in _BY_FEATURE)
-    for batch in itertools.chain([first], data):
-        num_rows += len(batch)
-        moments.update(batch.reshape(-1, width))
-    second = _second(moments, centered)
-    widened = second + ridge * (np.eye(len(second)) if second.ndim == 2 else 1.0)
-    is_free = bounds == (0.0, math.inf) and family in ("full", "unit_det", "conv1x1")
-    if is_free and ridge == 0:
-        families.check_rows(moments.count, width, centered)
-    if family == "diagonal":
-        fitted = families.fit_diagonal(widened, bounds)
-    elif family == "scalar":
-        fitted = families.fit_scalar(widened, bounds)
-    elif family == "orthogonal":
-        fitted = families.SpectralFit(np.ones([]), second, 0)
-    elif family in ("full", "conv1x1") and bounds == (0.0, math.inf):
-        fitted = families.fit_whitening(widened)
-    else:
-        bounded = "bounded" if family in ("full", "conv1x1") else family
-        fitted = families.fit_spectral(widened, bounded, rank=rank, bounds=bounds)
-    size = math.prod(shape)
-    copies = size // len(second)
-    value = copies * _objective(fitted.scale, second)
-    return {
-        "log_likelihood": value - 0.5 * size * math.log(2 * math.pi),
-        "eigenvalues": np.sort(fitted.eigenvalues)[::-1],
-        "scale": fitted.scale,
-        "shift": moments.mean if centered else np.zeros(len(second)),
-        "num_parameters": fitted.num_parameters + centered * len(second),
-        "num_rows": num_rows,
-        "event_shape": shape,
-    }
-
-
-def _second(moments: Moments, centered: bool) -> np.ndarray:
-    """Second moments; a constant feature's are exactly zero, not round-off."""
-    second = moments.second(centered=centered)
-    if centered:
-        diagonal = second if second.ndim == 1 else np.diag(second)
-        varies = diagonal > (1e-12 * np.abs(moments.mean)) ** 2
-        second = second * (varies if second.ndim == 1 else np.outer(varies, varies))
-    return second
-
-
-def _objective(scale: np.ndarray, second: np.ndarray) -> float:
-    """log|det W| − ½ tr(W S Wᵀ)."""
-    if scale.ndim == 2:
-        log_det = np.linalg.slogdet(scale)[1]
-        return float(log_det - 0.5 * np.sum(scale @ second * scale))
-    variances = second if second.ndim == 1 else np.diag(second)
-    per_feature = np.broadcast_to(scale, len(variances))
-    return float(np.log(per_feature).sum() - 0.5 * per_feature**2 @ variances)

@@ -20,9 +20,7 @@ from tfp_flows.distributions.marginals.tail_index import (
     hill,
 )
 from tfp_flows.distributions.marginals.with_quantile import WithQuantile
-from tfp_flows.distributions.mixtures.expectation_maximization import (
-    select_gaussian_mixture,
-)
+from tfp_flows.estimation.gaussian_mixture import select_gaussian_mixture
 
 __all__ = ["FAMILIES", "choose_marginals", "fit_marginals"]
 
@@ -161,7 +159,7 @@ def _mixture(x: np.ndarray, make: _Maker) -> tfd.Distribution:
         used = len(fitted.weights)
         logits[row, :used] = np.log(fitted.weights)
         means[row] = np.resize(fitted.means[:, 0], count)
-        scales[row] = np.resize(1 / fitted.precision_factors[:, 0, 0], count)
+        scales[row] = np.resize(fitted.covariances[:, 0, 0] ** 0.5, count)
     return WithQuantile(
         tfd.MixtureSameFamily(
             tfd.Categorical(logits=make.real(logits, "logits")),

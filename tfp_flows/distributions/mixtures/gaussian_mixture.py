@@ -9,9 +9,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors.recorded_parameters import RecordedParameters
-from tfp_flows.distributions.mixtures.expectation_maximization import (
-    select_gaussian_mixture,
-)
+from tfp_flows.estimation.gaussian_mixture import select_gaussian_mixture
 
 __all__ = ["GaussianMixture"]
 
@@ -118,12 +116,13 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
         if len(rows) > _ENOUGH_ROWS * size**2:
             count = 1
         fitted = select_gaussian_mixture(rows[:: -(-len(rows) // _MAX_ROWS)], count)
-        diagonal = np.diagonal(fitted.precision_factors, axis1=1, axis2=2)
+        factors = fitted.precision_factors
+        diagonal = np.diagonal(factors, axis1=1, axis2=2)
         self.initialized.assign(True)
         self._assign(self.logits, np.log(fitted.weights), absent=_ABSENT_LOGIT)
         self._assign(self.means, fitted.means)
         self._assign(self.log_diagonal, np.log(diagonal))
-        self._assign(self.upper, np.triu(fitted.precision_factors, 1))
+        self._assign(self.upper, np.triu(factors, 1))
 
     def _assign(
         self, variable: tf.Variable, values: np.ndarray, absent: float = 0.0

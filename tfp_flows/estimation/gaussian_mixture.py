@@ -1,23 +1,53 @@
 """Maximum likelihood of a Gaussian mixture by EM, in NumPy and float64."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FittedMixture", "fit_gaussian_mixture", "select_gaussian_mixture"]
+__all__ = [
+    "FittedMixture",
+    "fit_gaussian_mixture",
+    "one_thread",
+    "select_gaussian_mixture",
+]
 
-_LLOYD_STEPS = 15
+_LLOYD_STEPS, _CLUSTERINGS = 15, 3
 
 
 class FittedMixture(NamedTuple):
-    """A Gaussian mixture: weights [K], means [K, D], factors [K, D, D].
+    """A Gaussian mixture.
 
-    A factor U is upper triangular with UᵀU the component's precision.
+    Attributes:
+        weights: [K], positive, with sum one.
+        means: [K, D].
+        covariances: [K, D, D].
     """
 
     weights: np.ndarray
     means: np.ndarray
-    precision_factors: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def precision_factors(self) -> np.ndarray:
+        """U, [K, D, D], upper triangular, positive diagonal, with UᵀU = Σ⁻¹."""
+        # Σ = L Lᵀ has the precision L⁻ᵀ L⁻¹, whose other factor a QR step finds.
+        _, upper = np.linalg.qr(np.linalg.inv(np.linalg.cholesky(self.covariances)))
+        return upper * np.sign(np.diagonal(upper, axis1=1, axis2=2))[..., np.newaxis]
+
+    def log_prob(self, rows: np.ndarray) -> np.ndarray:
+        """Returns log Σₖ wₖ N(x; μₖ, Σₖ) of rows [N, D]: [N]. Rows [N, 0] have 0."""
+        return np.logaddexp.reduce(self.joint_log_prob(rows))
+
+    def joint_log_prob(self, rows: np.ndarray) -> np.ndarray:
+        """Returns log wₖ + log N(x; μₖ, Σₖ), [K, N]."""
+        factors = np.linalg.cholesky(self.covariances)
+        joint = np.empty([len(factors), len(rows)])
+        for k, factor in enumerate(factors):
+            noise = (rows - self.means[k]) @ np.linalg.inv(factor).T
+            joint[k] = -0.5 * np.einsum("nd,nd->n", noise, noise)
+            joint[k] += np.log(self.weights[k]) - np.log(np.diag(factor)).sum()
+        return joint - 0.5 * rows.shape[1] * np.log(2 * np.pi)
 
 
 def select_gaussian_mixture(
@@ -39,11 +69,11 @@ def select_gaussian_mixture(
     held_out, others = np.split(rows[order], [len(rows) // 5])
     counts = {1, *(max(1, round(most * share)) for share in (0.25, 0.5, 0.75, 1.0))}
     best = fit_gaussian_mixture(others, 1)
-    best_score = _log_density(held_out, best)
+    best_score = best.log_prob(held_out)
     for count in sorted(counts - {1}):
         for start in range(starts):
             fitted = fit_gaussian_mixture(others, count, seed=seed + start)
-            score = _log_density(held_out, fitted)
+            score = fitted.log_prob(held_out)
             gain = score - best_score
             if gain.sum() > gain.std() * np.sqrt(len(gain)):
                 best, best_score = fitted, score
@@ -76,33 +106,62 @@ def fit_gaussian_mixture(
     "k-means++", for the start.
     """
     floor = ridge * max(rows.var(axis=0).mean(), np.finfo("float64").tiny)
-    if initial is None:
-        labels = _cluster(rows, num_components, np.random.default_rng(seed))
-        responsibility = np.eye(num_components)[labels]
-    else:
-        joint = _joint_log_density(rows, initial)
-        responsibility = np.exp(joint - _logsumexp(joint))
     previous = -np.inf
-    for _ in range(max_iterations):
-        mixture = _maximize(rows, responsibility, floor)
-        joint = _joint_log_density(rows, mixture)
-        total = _logsumexp(joint)
-        responsibility = np.exp(joint - total)
-        if total.mean() - previous < tolerance:
-            break
-        previous = total.mean()
+    with one_thread():
+        if initial is None:
+            labels = _cluster(rows, num_components, np.random.default_rng(seed))
+            responsibility = np.eye(num_components)[:, labels]
+        else:
+            responsibility, _ = _expect(rows, initial)
+        for _ in range(max_iterations):
+            mixture = _maximize(rows, responsibility, floor)
+            responsibility, mean = _expect(rows, mixture)
+            if mean - previous < tolerance:
+                break
+            previous = mean
     return mixture
 
 
-def _cluster(
-    rows: np.ndarray, count: int, rng: np.random.Generator, starts: int = 3
-) -> np.ndarray:
+def one_thread() -> contextlib.AbstractContextManager:
+    """Holds products to one thread where threadpoolctl is there, as with scikit-learn.
+
+    They are small: beside other work two threads wait for each other, and were 3 to 50
+    times slower than one.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(1)
+
+
+def _expect(rows: np.ndarray, mixture: FittedMixture) -> tuple[np.ndarray, float]:
+    """Responsibilities [K, N], and the mean log-likelihood."""
+    joint = mixture.joint_log_prob(rows)
+    total = np.logaddexp.reduce(joint)
+    return np.exp(joint - total), total.mean()
+
+
+def _maximize(
+    rows: np.ndarray, responsibility: np.ndarray, floor: float
+) -> FittedMixture:
+    size = rows.shape[1]
+    count = responsibility.sum(axis=1) + 10 * np.finfo("float64").eps
+    means = responsibility @ rows / count[:, np.newaxis]
+    covariances = np.empty([len(count), size, size])
+    for k, mean in enumerate(means):
+        centered = rows - mean
+        covariances[k] = (responsibility[k] * centered.T) @ centered / count[k]
+    return FittedMixture(count / count.sum(), means, covariances + floor * np.eye(size))
+
+
+def _cluster(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Labels [N] of the k-means clustering with the least distance to centers."""
     best, best_distance = np.zeros(len(rows), int), np.inf
-    for _ in range(starts):
+    for _ in range(_CLUSTERINGS):
         centers = _spread_centers(rows, count, rng)
         for _ in range(_LLOYD_STEPS):
-            labels = _nearest(rows, centers)
+            labels = ((centers**2).sum(axis=1) - 2 * rows @ centers.T).argmin(axis=1)
             members = np.eye(count)[labels]
             sizes = members.sum(axis=0)
             # A cluster that lost all its rows keeps its center.
@@ -126,50 +185,3 @@ def _spread_centers(
         share = distance / total if total > 0 else None
         chosen.append(rows[rng.choice(len(rows), p=share)])
     return np.array(chosen)
-
-
-def _nearest(rows: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    distance = (centers**2).sum(axis=1) - 2 * rows @ centers.T
-    return distance.argmin(axis=1)
-
-
-def _maximize(
-    rows: np.ndarray, responsibility: np.ndarray, floor: float
-) -> FittedMixture:
-    size = rows.shape[1]
-    count = responsibility.sum(axis=0) + 10 * np.finfo("float64").eps
-    means = responsibility.T @ rows / count[:, None]
-    factors = np.empty([len(count), size, size])
-    for k, mean in enumerate(means):
-        centered = rows - mean
-        covariance = (responsibility[:, k, None] * centered).T @ centered / count[k]
-        lower = np.linalg.cholesky(covariance + floor * np.eye(size))
-        # Σ = L Lᵀ has the precision L⁻ᵀ L⁻¹, whose other factor is upper triangular.
-        factors[k] = _upper_factor(np.linalg.inv(lower))
-    return FittedMixture(count / count.sum(), means, factors)
-
-
-def _upper_factor(inverse_lower: np.ndarray) -> np.ndarray:
-    """U upper triangular, positive diagonal, with UᵀU = L⁻ᵀ L⁻¹ (a QR step)."""
-    _, upper = np.linalg.qr(inverse_lower)
-    return upper * np.sign(np.diagonal(upper))[:, None]
-
-
-def _logsumexp(joint: np.ndarray) -> np.ndarray:
-    """Over the components, [N, 1]."""
-    top = joint.max(axis=1, keepdims=True)
-    return top + np.log(np.exp(joint - top).sum(axis=1, keepdims=True))
-
-
-def _log_density(rows: np.ndarray, mixture: FittedMixture) -> np.ndarray:
-    return _logsumexp(_joint_log_density(rows, mixture))[:, 0]
-
-
-def _joint_log_density(rows: np.ndarray, mixture: FittedMixture) -> np.ndarray:
-    """Returns log wₖ + log N(row; k), [N, K]."""
-    columns = []
-    for weight, mean, factor in zip(*mixture, strict=True):
-        white = (rows - mean) @ factor.T
-        log_scale = np.log(np.diagonal(factor)).sum()
-        columns.append(np.log(weight) + log_scale - 0.5 * (white**2).sum(axis=1))
-    return np.stack(columns, axis=1) - 0.5 * rows.shape[1] * np.log(2 * np.pi)
