@@ -1,0 +1,89 @@
+"""Tests the oldest versions that `setup.cfg` claims, in an environment of their own.
+
+Each claim `name>=version` becomes the constraint `name==version`, so that what is
+claimed and what is tested cannot differ. Needs nothing but Python.
+"""
+
+import configparser
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv-oldest"
+
+# Where old versions differ: what meets TensorFlow, Keras and the readers of tables. The
+# newest versions run all tests; these take a third of the time.
+TESTS = [
+    "tests/test_compatibility.py",
+    "tests/test_networks.py",
+    "tests/test_bijectors.py",
+    "tests/test_models.py",
+    "tests/models",
+    "tests/data",
+    "tests/cli/commands",
+    "tests/diagnostics/plots",
+]
+
+
+def claims():
+    """Returns the oldest Python, and the oldest of each package as a constraint."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    options, extras = config["options"], config["options.extras_require"]
+    lines = f"{options['install_requires']}\n{extras['test']}".split("\n")
+    # A constraint has no extras: name[extra]>=version becomes name==version.
+    pins = [re.sub(r"^([\w-]+)(\[\w+\])?>=", r"\1==", line) for line in lines if line]
+    return options["python_requires"].removeprefix(">="), pins
+
+
+def find_python(version):
+    """Returns Python of this version, or else the one that runs this file."""
+    installed = pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    for candidate in (f"python{version}", *map(str, installed)):
+        try:
+            subprocess.run([candidate, "--version"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    print(f"Python {version} is not here: in its place, {sys.version.split()[0]}")
+    return sys.executable
+
+
+def run(*command):
+    print("$", *command, flush=True)
+    result = subprocess.run([str(word) for word in command], cwd=ROOT, check=False)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def fit_digits(folder):
+    """The main job: its density has to be better than a Gaussian."""
+    command = ENVIRONMENT / "bin" / "tfp-flows"
+    run(command, "fit", "digits", "--out", folder, "--epochs", "1")
+    results = json.loads((folder / "metrics.json").read_text())["held_out"]
+    flow, gaussian = results[0]["nats"], results[1]["nats"]
+    if not gaussian < flow < 0:
+        sys.exit(f"Expected more than the Gaussian's {gaussian} nats; received {flow}.")
+
+
+def main():
+    version, pins = claims()
+    python = find_python(version)
+    print("the oldest versions:", *pins, sep="\n  ", flush=True)
+    ours = ENVIRONMENT / "bin" / "python"
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = pathlib.Path(folder, "constraints.txt")
+        constraints.write_text("\n".join(pins))
+        run(python, "-m", "venv", ENVIRONMENT)
+        run(ours, "-m", "pip", "install", "-q", "-c", constraints, "-e", ".[test]")
+        fit_digits(pathlib.Path(folder, "digits"))
+    # Old packages call what newer ones beneath them deprecate.
+    run(ours, "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *TESTS)
+
+
+if __name__ == "__main__":
+    main()
