@@ -34,7 +34,7 @@ def claims():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     options, extras = config["options"], config["options.extras_require"]
-    lines = f"{options['install_requires']}\n{extras['test']}".split("\n")
+    lines = (options["install_requires"] + extras["test"]).splitlines()
     # A constraint has no extras: name[extra]>=version becomes name==version.
     pins = [re.sub(r"^([\w-]+)(\[\w+\])?>=", r"\1==", line) for line in lines if line]
     return options["python_requires"].removeprefix(">="), pins
@@ -79,7 +79,8 @@ def main():
         constraints = pathlib.Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins))
         run(python, "-m", "venv", ENVIRONMENT)
-        run(ours, "-m", "pip", "install", "-q", "-c", constraints, "-e", ".[test]")
+        install = [ours, "-m", "pip", "install", "-q", "-c", constraints]
+        run(*install, "-e", ".[cli,data]", "pytest")
         fit_digits(pathlib.Path(folder, "digits"))
     # Old packages call what newer ones beneath them deprecate.
     run(ours, "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *TESTS)
