@@ -54,7 +54,8 @@ def find_python(version):
         except (OSError, subprocess.CalledProcessError):
             continue
         return candidate
-    print(f"Python {version} is not here: in its place, {sys.version.split()[0]}")
+    found = sys.version.split()[0]
+    print(f"Python {version} is not here: Python {found} in its place", flush=True)
     return sys.executable
 
 
