@@ -5,6 +5,7 @@ that defines it (`tfp_flows.distributions.frank_copula:FrankCopula`): they must 
 whatever moves, and give the log-densities that they gave then.
 """
 
+import inspect
 import pathlib
 
 import keras
@@ -19,6 +20,9 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.keras"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_old_file_gives_the_old_log_densities(name):
+    dense = inspect.signature(keras.layers.Dense).parameters
+    if name == "autoencoder" and "quantization_config" not in dense:
+        pytest.skip("this Keras cannot read the keras.layers.Dense of Keras 3.15")
     model = keras.models.load_model(FOLDER / f"{name}.keras", compile=False)
     answers = np.load(FOLDER / "answers.npz")
     x, options = answers[f"{name}/x"], {}

@@ -134,7 +134,7 @@ def _check_dependent(table: Table) -> None:
     context = np.empty((table.num_rows, 0))
     if table.context is not None:
         context = _standardized(table.context)
-    slopes = np.linalg.lstsq(context, values)[0]
+    slopes = np.linalg.lstsq(context, values, rcond=None)[0]
     rest = values - context @ slopes
     eigenvalues, vectors = np.linalg.eigh(rest.T @ rest / table.num_rows)
     if eigenvalues[0] < _DEPENDENT_EIGENVALUE:

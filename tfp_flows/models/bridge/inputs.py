@@ -64,7 +64,8 @@ def _pack_dataset(data: tf.data.Dataset, context_size: int | None) -> tf.data.Da
     if not isinstance(spec, tuple):
         return data
     if context_size is None:
-        if len(spec) > 1 and not isinstance(spec[1], tf.NoneTensorSpec):
+        # The spec of None is a composite without parts; TensorFlow names it since 2.20.
+        if len(spec) > 1 and tf.nest.flatten(spec[1], expand_composites=True):
             raise ValueError(
                 "This model has no context: its data set has elements x, (x,) or "
                 "(x, None, sample_weight); received a second component. To condition, "

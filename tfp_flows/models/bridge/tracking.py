@@ -73,8 +73,12 @@ def _keras_layers(distribution: tfd.Distribution) -> list[keras.layers.Layer]:
 
 
 def adopt(variable: tf.Variable) -> keras.Variable:
-    """Returns a Keras variable that shares the storage of `variable`."""
-    return keras.Variable(
+    """Returns a Keras variable that shares the storage of `variable`.
+
+    Raises:
+        ImportError: this Keras copies the variable: training would not reach it.
+    """
+    adopted = keras.Variable(
         initializer=variable,
         shape=variable.shape,
         dtype=variable.dtype.name,
@@ -82,6 +86,13 @@ def adopt(variable: tf.Variable) -> keras.Variable:
         # A Keras name has no path in it.
         name=variable.name.split(":")[0].replace("/", "_"),
     )
+    if adopted.value is not variable:
+        raise ImportError(
+            "Expected Keras 3.10 or newer, where a keras.Variable shares the storage "
+            f"of the tf.Variable it is made from; received {keras.__version__}, which "
+            'copies it and would train the copy: pip install -U "keras>=3.10".'
+        )
+    return adopted
 
 
 def check_distinct(components: Sequence[keras.layers.Layer]) -> None:
