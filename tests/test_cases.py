@@ -2,8 +2,21 @@
 
 import pytest
 
-from tests import test_bijectors, test_distributions, test_models, test_networks
-from tests.cases import architectures, bijectors, distributions, models, networks
+from tests import (
+    test_bijectors,
+    test_distributions,
+    test_models,
+    test_networks,
+    test_objectives,
+)
+from tests.cases import (
+    architectures,
+    bijectors,
+    distributions,
+    models,
+    networks,
+    objectives,
+)
 from tests.cases.case import Case, parametrize
 from tfp_flows.testing.check import BIJECTOR_LAWS, DISTRIBUTION_LAWS
 
@@ -16,6 +29,7 @@ from tfp_flows.testing.check import BIJECTOR_LAWS, DISTRIBUTION_LAWS
         (distributions, test_distributions, DISTRIBUTION_LAWS),
         (models, test_models, {}),
         (networks, test_networks, {}),
+        (objectives, test_objectives, {}),
     ],
     ids=lambda part: getattr(part, "__name__", None),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.cases.case import Case
 from tfp_flows import bijectors
 from tfp_flows.architectures import assembly, coupling_flow
 from tfp_flows.models import BoostedPosterior, FlowModel, VariationalAutoencoder
@@ -47,22 +48,17 @@ class EnergyScore(FromFields):
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
+class ObjectiveCase(Case):
     """An objective, and how a model trains by it.
 
     Attributes:
-        name: of the class, exported by `objectives` unless it is a user's.
-        objective: makes it.
         model: (objective, dtype) → a model.
         has_known: whether rows come with a known column.
-        trains: which variables it has to reach, from their names.
+        data: generator → rows.
     """
 
-    name: str
-    objective: Callable[[], Any]
-    model: Callable[[Any, str], keras.Model]
+    model: Callable[[Any, str], keras.Model] | None = None
     has_known: bool = False
-    trains: Callable[[keras.Variable], bool] = lambda variable: True
     data: Callable[[np.random.Generator], np.ndarray] = lambda rng: rng.normal(
         size=[ROWS, 2]
     )
@@ -120,19 +116,35 @@ def autoencoder(objective, dtype):
 
 
 CASES = [
-    Case("NegativeLogLikelihood", NegativeLogLikelihood, flow),
-    Case("MixtureLikelihood", lambda: MixtureLikelihood(0.3), flow, has_known=True),
-    Case(
+    ObjectiveCase("NegativeLogLikelihood", NegativeLogLikelihood, model=flow),
+    ObjectiveCase(
+        "MixtureLikelihood",
+        lambda: MixtureLikelihood(0.3),
+        model=flow,
+        has_known=True,
+        exempt={
+            "rows_are_weighted_as_in_keras": "the share r of the new "
+            "component is found for the whole batch, whatever its weights"
+        },
+    ),
+    ObjectiveCase(
         "Reconstruction",
         lambda: Reconstruction(trains="both"),
-        self_normalizing,
-        trains=lambda variable: "bias" not in variable.path,
+        model=self_normalizing,
+        exempt={
+            "the_seed_decides": "the loss that is shown is the likelihood; the probes "
+            "are in the gradient of a penalty"
+        },
     ),
-    Case(
+    ObjectiveCase(
         "BoostedBound",
         BoostedBound,
-        autoencoder,
+        model=autoencoder,
         data=lambda rng: rng.integers(0, 2, size=[ROWS, 3]),
+        exempt={
+            "it_is_saved_by_its_fields": "it is no part of a file: the model makes it "
+            "anew from its posterior"
+        },
     ),
-    Case("EnergyScore", EnergyScore, stock),
+    ObjectiveCase("EnergyScore", EnergyScore, model=stock),
 ]

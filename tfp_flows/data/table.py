@@ -99,7 +99,7 @@ class Table:
 
     @property
     def num_rows(self) -> int:
-        """N."""
+        """Returns N, how many rows there are."""
         return len(self.values)
 
     @property

@@ -54,7 +54,7 @@ class BernoulliLikelihood(_Likelihood):
         return tf.sigmoid(parameters[..., 0])
 
     def sample(self, parameters: tf.Tensor, seed: Any) -> tf.Tensor:
-        """Draws x."""
+        """Returns draws of p(x|z), [batch..., event...]."""
         drawn = tfd.Bernoulli(logits=parameters[..., 0]).sample(seed=seed)
         return tf.cast(drawn, parameters.dtype)
 
@@ -115,7 +115,7 @@ class DiscretizedLogisticLikelihood(_Likelihood):
         return discretized_logistic_mean(loc, scale, self.num_values)
 
     def sample(self, parameters: tf.Tensor, seed: Any) -> tf.Tensor:
-        """Draws x."""
+        """Returns draws of p(x|z), [batch..., event...]."""
         loc, scale = self._loc_and_scale(parameters)
         drawn = tf.round(tfd.Logistic(loc, scale).sample(seed=seed))
         # The outermost values are what lies beyond them, too: this is P, not a repair.
@@ -156,7 +156,7 @@ class NormalLikelihood(_Likelihood):
         return parameters[..., 0]
 
     def sample(self, parameters: tf.Tensor, seed: Any) -> tf.Tensor:
-        """Draws x."""
+        """Returns draws of p(x|z), [batch..., event...]."""
         return self._distribution(parameters).sample(seed=seed)
 
     def _distribution(self, parameters: tf.Tensor) -> tfd.Distribution:

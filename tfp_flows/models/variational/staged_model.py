@@ -94,7 +94,7 @@ class StagedModel(keras.Model, abc.ABC):
 
     @property
     def num_components(self) -> int:
-        """C."""
+        """Returns C, how many there will be after the last stage."""
         return len(self.components)
 
     @property
