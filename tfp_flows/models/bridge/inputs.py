@@ -128,8 +128,8 @@ def check_weight(weight: Any, inputs: Any) -> None:
     is_right = weight.shape == (count,) and np.all(np.isfinite(weight) & (weight >= 0))
     if not is_right or not weight.any():
         raise ValueError(
-            f"sample_weight must be {count} finite numbers ≥ 0 that are not all zero, "
-            f"one a row; received shape {weight.shape}, lowest "
+            f"sample_weight must be {count} numbers ≥ 0, finite and not all zero, one a "
+            f"row; received shape {weight.shape}, lowest "
             f"{weight.min() if weight.size else 'none'}."
         )
 
