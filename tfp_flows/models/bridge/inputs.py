@@ -128,7 +128,7 @@ def check_weight(weight: Any, inputs: Any) -> None:
     is_right = weight.shape == (count,) and np.all(np.isfinite(weight) & (weight >= 0))
     if not is_right or not weight.any():
         raise ValueError(
-            f"sample_weight must be {count} numbers ≥ 0, finite and not all zero, one a "
+            f"sample_weight must be {count} numbers ≥ 0, finite, not all zero, one a "
             f"row; received shape {weight.shape}, lowest "
             f"{weight.min() if weight.size else 'none'}."
         )
