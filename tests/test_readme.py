@@ -21,8 +21,5 @@ def test_python_blocks_run_as_printed(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "flow.keras").exists()
-
-
-def test_it_is_read_in_five_minutes():
-    assert len(README.read_text().splitlines()) <= 200
+    assert (tmp_path / "saved_model").is_dir()
+    assert len(blocks[0][1].strip().splitlines()) <= 12

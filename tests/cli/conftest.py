@@ -65,7 +65,7 @@ def run_killed_in(epoch, words):
     ).returncode
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def small_flows():
     with pytest.MonkeyPatch.context() as patch:
         shrink_flows(patch.setattr)
@@ -79,7 +79,7 @@ def no_pages(small_flows):
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fitted(small_flows, tmp_path_factory):
     """The folder of a run that conditions on column c, and its table."""
     folder = tmp_path_factory.mktemp("fitted")
