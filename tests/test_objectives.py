@@ -14,6 +14,7 @@ from tests.cases.objectives import CASES, ROWS, EnergyScore, flow, stock
 from tests.weights import values
 from tfp_flows import objectives
 from tfp_flows.architectures import coupling_flow
+from tfp_flows.distributions import Dequantized
 from tfp_flows.models import FlowModel
 from tfp_flows.objectives import NegativeLogLikelihood, Terms
 
@@ -197,8 +198,10 @@ def test_a_distribution_without_a_density_trains_and_shows_its_objective(rows):
         ),
         (lambda: coupling_flow(2), "path", "continuous, with a path"),
         (lambda: coupling_flow(2), "velocity", "continuous, with a velocity"),
+        (lambda: Dequantized(coupling_flow(2)), "path", "adds noise"),
+        (lambda: coupling_flow(2), "score", "gives no score"),
     ],
-    ids=["log_prob", "samples", "layer_inputs", "path", "velocity"],
+    ids=["log_prob", "samples", "layer_inputs", "path", "velocity", "noise", "unknown"],
 )
 def test_what_a_distribution_lacks_is_said_before_training(
     distribution, needs, message
@@ -212,6 +215,20 @@ def test_what_a_distribution_lacks_is_said_before_training(
         FlowModel(distribution(), objective=Wanting())
 
 
+def test_another_objective_takes_over_at_once(rows):
+    model = flow(EnergyScore(8), "float32")
+    model.compile("sgd")
+    first = model.fit(rows, epochs=1, verbose=0).history
+    assert set(first) == {"loss", "spread"}
+    model.objective = NegativeLogLikelihood()
+    logs = model.evaluate(rows, verbose=0, return_dict=True)
+    assert set(logs) == {"loss"}
+    np.testing.assert_allclose(logs["loss"], -np.mean(model.log_prob(rows)), rtol=1e-4)
+    second = model.fit(rows, epochs=1, verbose=0).history
+    assert set(second) == {"loss"}
+    assert abs(second["loss"][0] - logs["loss"]) < abs(first["loss"][0] - logs["loss"])
+
+
 def test_no_objective_is_refused():
     with pytest.raises(TypeError, match="attribute `needs`.* received str"):
         FlowModel(coupling_flow(2), objective="mse")
@@ -221,6 +238,9 @@ def test_a_known_column_that_is_missing_is_named():
     model = flow(objectives.MixtureLikelihood(0.5), "float32")
     with pytest.raises(ValueError, match="known number for each row"):
         loss(model, np.zeros([4, 2], "float32"))
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="MixtureLikelihood needs a known number"):
+        model.fit(np.zeros([4, 2], "float32"))
 
 
 def test_an_objective_that_could_not_be_loaded_is_not_saved(tmp_path):

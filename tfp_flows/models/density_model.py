@@ -154,9 +154,10 @@ class DensityModel(keras.Model, abc.ABC):
         self._adapter.initialize(x, context, anew=anew)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Returns the mean negative log-likelihood; y is a context, as in `fit`.
+        """Returns the mean loss; y is a context, as in `fit`.
 
-        With penalties their terms follow it in a list, as Keras returns metrics;
+        It is the negative log-likelihood, unless the model has another objective. Terms
+        of an objective and of penalties follow it in a list, as Keras returns metrics;
         `return_dict=True` names them.
         """
         self._log_dets.refresh()

@@ -1,5 +1,6 @@
 """A Keras model over a TFP distribution."""
 
+import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,7 +94,8 @@ class FlowModel(DensityModel):
         self.networks = tracked.layers
         for variable in tracked.adopted:
             self._track_variable(variable)
-        self.term_metrics: dict[str, keras.metrics.Metric] = {}
+        # Out of Keras' sight, which would go on showing those of an earlier objective.
+        self._shown = types.SimpleNamespace(metrics={})
         self.objective = NegativeLogLikelihood() if objective is None else objective
         if penalties is None:
             learned = any(k.learns_inverse for k in self.learned_inverses)
@@ -116,7 +118,19 @@ class FlowModel(DensityModel):
             names = self._metrics_of([objective])
             if self.has_density:
                 names.append(_LIKELIHOOD)
-        self.term_metrics = {name: keras.metrics.Mean(name=name) for name in names}
+        self._shown.metrics = {name: keras.metrics.Mean(name=name) for name in names}
+        # Traced for another objective.
+        self.train_function = self.test_function = None
+
+    @property
+    def term_metrics(self) -> dict[str, keras.metrics.Metric]:
+        """The metrics of the objective, by name."""
+        return self._shown.metrics
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Those of Keras and of the penalties, and those of the objective."""
+        return [*super().metrics, *self.term_metrics.values()]
 
     @property
     def learned_inverses(self) -> list[LearnedInverse]:
@@ -264,6 +278,11 @@ class FlowModel(DensityModel):
                 before training.
         """
         self._check_trainable()
+        if "known" in self.objective.needs:
+            raise ValueError(
+                f"{type(self.objective).__name__} needs a known number for each row: "
+                "train by fit_packed((x, known)), or ((x, context, known))."
+            )
         x = self._packed(x, y)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = model_inputs.pack_validation(

@@ -37,6 +37,11 @@ class StageRelay(keras.callbacks.Callback):
         self._callbacks, self._first_epoch = callbacks, first_epoch
         self._may_stop = may_stop
 
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        epochs = self._first_epoch + params.get("epochs", 0)
+        self._callbacks.set_params({**params, "epochs": epochs})
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._callbacks.on_epoch_begin(self._first_epoch + epoch, logs)
 

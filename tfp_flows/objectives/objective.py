@@ -102,7 +102,7 @@ class Objective(Protocol):
 
 
 class FromFields:
-    """A dataclass that Keras saves and rebuilds by its fields."""
+    """A dataclass of numbers and texts that Keras saves and rebuilds by its fields."""
 
     def get_config(self) -> dict[str, Any]:
         """The fields by name."""

@@ -427,6 +427,15 @@ def test_the_same_component_twice_is_refused(plane):
     assert len(model.component_models) == 1
 
 
+def test_a_context_goes_with_rows_that_are_not_cached(plane):
+    context = plane[:, :1] + 1.0
+    model = boosted(lambda index: flow(index, context_size=1), cache_rows=500)
+    with pytest.warns(UserWarning, match="more than cache_rows = 500"):
+        model.fit(plane, context, batch_size=100, epochs=1, verbose=0)
+    assert len(model.stages) == 2
+    assert np.all(np.isfinite(model.log_prob(plane, context)))
+
+
 def test_other_events_are_refused(plane):
     model = boosted(lambda index: flow(0) if index == 0 else gaussian())
     with pytest.raises(ValueError, match="same event_shape"):

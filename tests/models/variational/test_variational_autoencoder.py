@@ -328,6 +328,19 @@ def linear_autoencoder(posterior=None, stretch=1.0, moved=0.0):
     )
 
 
+def test_callbacks_know_how_long_a_training_is(x):
+    class Length(keras.callbacks.Callback):
+        seen = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen.append((epoch + 1, self.params["epochs"], self.params["steps"]))
+
+    made = build(BoostedPosterior(component, 2))
+    rows = x[:64]
+    made.fit(rows, batch_size=32, epochs=2, verbose=0, callbacks=[Length()])
+    assert Length.seen == [(1, 2, 2), (2, 2, 2), (3, 4, 2), (4, 4, 2)]
+
+
 def linear_data():
     rng = np.random.default_rng(3)
     noise = NOISE * rng.normal(size=[40, 5])

@@ -135,11 +135,12 @@ class RunDir:
         # A new folder of our own: any other name could be somebody's.
         aside = tempfile.mkdtemp(prefix=f".{self.final.name}.", dir=self.final.parent)
         old = pathlib.Path(aside, self.final.name)
-        os.rename(self.final, old)
         try:
+            os.rename(self.final, old)
             os.rename(self.partial, self.final)
         except OSError:
-            os.rename(old, self.final)
+            if old.exists():
+                os.rename(old, self.final)
             raise
         finally:
             if self.final.exists():

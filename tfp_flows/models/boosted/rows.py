@@ -258,8 +258,7 @@ def _with_known(
     """From an element of a data set to one whose inputs have log G, and its weight."""
 
     def with_known(*element: Any) -> tuple[Any, ...]:
-        packed = element[0] if len(element) == 1 else element
-        inputs, _, weight = keras.utils.unpack_x_y_sample_weight(packed)
+        inputs, _, weight = keras.utils.unpack_x_y_sample_weight(element)
         log_mixture = evaluate(inputs)
         if weigh is not None:
             own = weigh(log_mixture)

@@ -15,6 +15,11 @@ from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
 __all__ = ["BatchEvaluation", "check_needs"]
 
+_GIVEN = frozenset(
+    {"context", "known", "layer_inputs", "learned_inverses", "log_prob"}
+    | {"path", "samples", "seed", "velocity", "x"}
+)
+
 
 class BatchEvaluation:
     """What `objectives.Evaluation` promises, of a TFP distribution.
@@ -55,8 +60,8 @@ class BatchEvaluation:
         """[N], the column that came with the rows."""
         if self._known is None:
             raise ValueError(
-                "This objective needs a known number for each row beside x: train on "
-                "(x, known), or on (x, context, known)."
+                "This objective needs a known number for each row: train by "
+                "fit_packed((x, known)), or ((x, context, known))."
             )
         return tf.cast(self._known, self._adapter.dtype)
 
@@ -140,6 +145,8 @@ def check_needs(part: Any, adapter: DistributionAdapter, has_density: bool) -> N
 def _lacking(
     needs: frozenset[str], adapter: DistributionAdapter, has_density: bool
 ) -> str | None:
+    if unknown := needs - _GIVEN:
+        return f"a FlowModel gives no {', '.join(sorted(unknown))}"
     if "log_prob" in needs and not has_density:
         return "it has no log-density"
     kind = adapter.distribution.reparameterization_type
@@ -147,6 +154,10 @@ def _lacking(
         return "its samples have no gradient, for it is not reparameterized"
     if "layer_inputs" in needs and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
+    if "path" in needs and adapter.takes_seed:
+        return "its log-density adds noise to the rows, which no path shares"
+    if "velocity" in needs and len(_leaves_with(adapter, "velocity")) > 1:
+        return "more than one of its layers has a velocity"
     for name in ("path", "velocity"):
         if name in needs and not _leaves_with(adapter, name):
             return f"none of its layers is continuous, with a {name}"
