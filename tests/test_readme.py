@@ -13,6 +13,7 @@ def test_python_blocks_run_as_printed(tmp_path):
     blocks = re.findall(r"( *)```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len(blocks) >= 4
     program = "\n".join(textwrap.dedent(code) for _, code in blocks)
+    program += "\nassert rows.shape == (1000, 3)\n"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
