@@ -3,7 +3,7 @@
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
-from tfp_flows import bijectors
+from tfp_flows import bijectors, networks, ode
 from tfp_flows.ops import Affine, RationalQuadratic, bounded_log_scale
 
 tfb = tfp.bijectors
@@ -37,9 +37,22 @@ def initialized_whiten():
     return bijector
 
 
+
+def continuous(**options):
+    options = {"hidden_sizes": (6, 5), "seed": 2, **F64, **options}
+    solver = ode.Solver("rk4", ode.FixedSteps(40))
+    return bijectors.Continuous(networks.VelocityMLP(3, **options), solver=solver)
+
+
 CASES = [
     Case("ActNorm", lambda: bijectors.ActNorm(3, **F64)),
     Case("ActNorm[image]", lambda: bijectors.ActNorm(2, **F64), (2, 2, 2)),
+    Case("Continuous", continuous),
+    Case(
+        "Continuous[gated, context]",
+        lambda: continuous(gated=True, context_size=2),
+        context_size=2,
+    ),
     Case("Coupling[affine]", lambda: bijectors.Coupling(3, **SMALL)),
     Case("Coupling[flip]", lambda: bijectors.Coupling(3, flip=True, **SMALL)),
     Case(

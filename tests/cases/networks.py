@@ -5,6 +5,8 @@ from tfp_flows import networks
 
 F64 = {"dtype": "float64", "hidden_sizes": (8, 8), "seed": 1, "num_parameters": 2}
 
+VELOCITY = {"dtype": "float64", "seed": 1}
+
 CASES = [
     Case("MLP", lambda: networks.MLP(3, 2, **F64)),
     Case("MLP[context]", lambda: networks.MLP(3, 2, context_size=2, **F64), (3,), 2),
@@ -23,6 +25,13 @@ CASES = [
     Case(
         "MaskedAutoregressiveNetwork[context]",
         lambda: networks.MaskedAutoregressiveNetwork(3, context_size=2, **F64),
+        (3,),
+        2,
+    ),
+    Case("VelocityMLP", lambda: networks.VelocityMLP(3, **VELOCITY)),
+    Case(
+        "VelocityMLP[gated, context]",
+        lambda: networks.VelocityMLP(3, gated=True, context_size=2, **VELOCITY),
         (3,),
         2,
     ),

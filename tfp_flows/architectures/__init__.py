@@ -1,6 +1,7 @@
 """Ready flows: functions that return a TFP distribution in the data's units."""
 
 from tfp_flows.architectures.autoregressive import autoregressive_flow
+from tfp_flows.architectures.continuous import continuous_flow
 from tfp_flows.architectures.convolutional import convolutional_flow
 from tfp_flows.architectures.coupling import coupling_flow
 from tfp_flows.architectures.fully_connected import fully_connected_flow
@@ -8,6 +9,7 @@ from tfp_flows.architectures.glow import glow
 
 __all__ = [
     "autoregressive_flow",
+    "continuous_flow",
     "convolutional_flow",
     "coupling_flow",
     "fully_connected_flow",

@@ -8,6 +8,13 @@ from tfp_flows.bijectors.arrangement.multiscale import MultiScale
 from tfp_flows.bijectors.arrangement.permutation import Permutation
 from tfp_flows.bijectors.arrangement.squeeze import Squeeze
 from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
+from tfp_flows.bijectors.continuous import (
+    Continuous,
+    ExactDivergence,
+    HutchinsonDivergence,
+    Path,
+    PathOptions,
+)
 from tfp_flows.bijectors.coupling import Coupling
 from tfp_flows.bijectors.initialization.initialize import initialize, is_initialized
 from tfp_flows.bijectors.initialization.whitening import whitening_init
@@ -38,12 +45,15 @@ from tfp_flows.bijectors.structure.conditioning import (
     context_arguments,
 )
 from tfp_flows.bijectors.structure.layer_inputs import layer_inputs
-from tfp_flows.bijectors.structure.walk import nested_arguments
+from tfp_flows.bijectors.structure.walk import leaves, nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = [
     "ActNorm",
+    "Continuous",
     "Coupling",
+    "ExactDivergence",
+    "HutchinsonDivergence",
     "InverseCertificate",
     "LayerCertificate",
     "LeakyReLU",
@@ -53,6 +63,8 @@ __all__ = [
     "MaskedAutoregressive",
     "MonotoneSpline",
     "MultiScale",
+    "Path",
+    "PathOptions",
     "Permutation",
     "SelfNormalizingConv2D",
     "SelfNormalizingDense",
@@ -68,6 +80,7 @@ __all__ = [
     "inverse_certificate",
     "is_initialized",
     "layer_inputs",
+    "leaves",
     "learned_inverses",
     "nested_arguments",
     "whitening_init",

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors import Continuous
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 from tfp_flows.models.bridge.row_mean import row_mean
@@ -67,6 +68,11 @@ class DensityModel(keras.Model, abc.ABC):
     def base_event_shape(self) -> tuple[int, ...] | None:
         """Shape of the base's event; None where there is no bijector."""
         return self._adapter.base_event_shape
+
+    @property
+    def continuous_layers(self) -> list[Continuous]:
+        """The layers that solve an equation, nearest the base first."""
+        return self._adapter.continuous_layers
 
     # What the model computes.
 

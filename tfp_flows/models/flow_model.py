@@ -22,6 +22,7 @@ from tfp_flows.models.bridge.tracking import track
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.learned_inverse.refresh import with_log_determinants
 from tfp_flows.models.learned_inverse.stability import warn_of_unstable_mixtures
+from tfp_flows.models.paths import PathCounts, path_arguments
 from tfp_flows.models.penalties import Penalties
 from tfp_flows.objectives import (
     MixtureLikelihood,
@@ -103,6 +104,7 @@ class FlowModel(DensityModel):
         for penalty in penalties:
             check_needs(penalty, self._adapter, self.has_density)
         self._penalties = Penalties(penalties, self._metrics_of(penalties))
+        self._paths = PathCounts() if self.continuous_layers else None
 
     @property
     def objective(self) -> Any:
@@ -158,12 +160,14 @@ class FlowModel(DensityModel):
         x, context = self._one_row()
 
         def evaluate() -> list[Any]:
-            present, known = self._log_dets.present(), tf.zeros([1])
-            evaluation = BatchEvaluation(
-                self._adapter, x, context, known, arguments=present
+            known, seed = tf.zeros([1]), tf.constant([0, 0])
+            arguments = self._log_dets.present() | path_arguments(
+                self.continuous_layers, parts, seed
             )
-            seed = tf.constant([0, 0])
-            each = (part(evaluation, seed=seed, training=False) for part in parts)
+            evaluation = BatchEvaluation(
+                self._adapter, x, context, known, arguments=arguments
+            )
+            each = (part(evaluation, seed=seed, training=True) for part in parts)
             return [dict(terms.metrics) for terms in each]
 
         traced = tf.function(evaluate, autograph=False).get_concrete_function()
@@ -181,31 +185,51 @@ class FlowModel(DensityModel):
         x, context, _ = self._unpacked(inputs)
         if not self.has_density:
             return tf.fill(tf.shape(x)[:1], tf.constant(np.nan, self._adapter.dtype))
-        return self.log_prob(x, context)
+        if self._paths is None or tf.executing_eagerly():
+            return self.log_prob(x, context)
+        evaluation = BatchEvaluation(
+            self._adapter, x, context, arguments=self._log_dets.at_rest()
+        )
+        log_prob = evaluation.log_prob
+        self._paths.update(evaluation.path)
+        return log_prob
 
     def _terms(
         self, inputs: Any, *, training: bool, log_prob: tf.Tensor | None = None
     ) -> Terms:
         """Evaluates objective and penalties on one walk through the flow."""
-        penalties = self._penalties.penalties
+        penalties = self._penalties.acting(training)
         needs = frozenset().union(*(part.needs for part in penalties))
         x, context, known = self._unpacked(inputs)
+        arguments = self._present_log_dets(training)
+        if training and self._paths is not None:
+            layers = self.continuous_layers
+            seed = self.seeds.next()
+            arguments |= path_arguments(layers, [self.objective, *penalties], seed)
         evaluation = BatchEvaluation(
             self._adapter,
             x,
             context,
             known,
             seed=self._noise(training),
-            arguments=self._present_log_dets(training),
+            arguments=arguments,
             log_prob=log_prob,
         )
         seed = self._seed_for(self.objective.needs, training)
         terms = self.objective(evaluation, seed=seed, training=training)
+        if training and self._paths is not None and self._solves_in_training:
+            self._paths.update(evaluation.path)
         if not penalties:
             return terms
         seed = self._seed_for(needs, training)
         total = self._penalties.total(evaluation, seed=seed, training=training)
         return terms._replace(penalty=total)
+
+    @property
+    def _solves_in_training(self) -> bool:
+        parts = [self.objective, *self._penalties.penalties]
+        wanted = frozenset().union(*(part.needs for part in parts))
+        return bool(wanted & {"log_prob", "path"})
 
     def _noise(self, training: bool) -> tf.Tensor | None:
         wanted = training and self._adapter.takes_seed
@@ -243,7 +267,7 @@ class FlowModel(DensityModel):
             weight = sample_weight if value.shape.rank else None
             self.term_metrics[name].update_state(value, weight)
         loss = row_mean(terms.loss, sample_weight)
-        if self._penalties.penalties:
+        if self._penalties.acting(training):
             penalty = self._aggregate_additional_loss(terms.penalty)
             # All gradients wait for the forward pass. Keras joins them in one node
             # that TensorFlow's graph optimizer takes apart again, and with it drops
@@ -262,9 +286,12 @@ class FlowModel(DensityModel):
     ) -> dict[str, Any]:
         """As in Keras; a step of training does not show the likelihood it lacks."""
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
+        absent = self._penalties.names_in_training_only
         if isinstance(y_pred, Terms):
-            logs.pop(_LIKELIHOOD, None)
-        return logs
+            absent = [_LIKELIHOOD]
+            if self._paths is not None and not self._solves_in_training:
+                absent += self._paths.names
+        return {name: value for name, value in logs.items() if name not in absent}
 
     # Training.
 

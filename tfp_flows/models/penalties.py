@@ -36,11 +36,27 @@ class Penalties(keras.layers.Layer):
         ]
         self.built = True
 
+    def acting(self, training: bool) -> list[Any]:
+        """The penalties that are evaluated: some are in training only."""
+        return [p for p in self.penalties if training or not _in_training_only(p)]
+
+    @property
+    def names_in_training_only(self) -> list[str]:
+        """Names of the terms that an evaluation does not show."""
+        if self.acting(training=False) == self.penalties:
+            return []
+        return [
+            name for name in self.term_metrics if not name.startswith("reconstruction_")
+        ]
+
     def total(self, evaluation: Any, *, seed: Any, training: bool) -> tf.Tensor:
         """Returns Σ λ E over all penalties, and updates the metrics."""
         total = tf.zeros([], evaluation.x.dtype)
         adapted_metrics = iter(self.weight_metrics)
+        acting = self.acting(training)
         for penalty, adapted in zip(self.penalties, self.adapted, strict=True):
+            if penalty not in acting:
+                continue
             error, metrics, _ = penalty(evaluation, seed=seed, training=training)
             for name, value in metrics.items():
                 self.term_metrics[name].update_state(value)
@@ -50,6 +66,10 @@ class Penalties(keras.layers.Layer):
                 next(adapted_metrics).update_state(weight)
             total += weight * error
         return total
+
+
+def _in_training_only(penalty: Any) -> bool:
+    return getattr(penalty, "in_training_only", False)
 
 
 class _AdaptedWeight(keras.layers.Layer):

@@ -5,12 +5,14 @@ from tfp_flows.networks.conditioner import Conditioner
 from tfp_flows.networks.convnet import ConvNet
 from tfp_flows.networks.masked import MaskedAutoregressiveNetwork
 from tfp_flows.networks.mlp import MLP
+from tfp_flows.networks.velocity import VelocityMLP
 
 __all__ = [
     "Conditioner",
     "ConvNet",
     "MLP",
     "MaskedAutoregressiveNetwork",
+    "VelocityMLP",
     "dense_decoder",
     "dense_encoder",
 ]

@@ -17,9 +17,17 @@ from tfp_flows.objectives.bounds.posterior_weights import (
     PosteriorWeights,
     fit_posterior_weights,
 )
+from tfp_flows.objectives.flow_matching import FlowMatching
 from tfp_flows.objectives.likelihood import NegativeLogLikelihood
 from tfp_flows.objectives.objective import Evaluation, FromFields, Objective, Terms
 from tfp_flows.objectives.penalties.reconstruction import Reconstruction
+from tfp_flows.objectives.penalties.trajectory import (
+    JacobianNorm,
+    KineticEnergy,
+    RandomEndTime,
+    TrajectoryPolynomial,
+    polynomial_residual,
+)
 from tfp_flows.objectives.residuals import MixtureLikelihood, ResidualWeights
 
 __all__ = [
@@ -27,19 +35,25 @@ __all__ = [
     "BoundTerms",
     "ENERGIES",
     "Evaluation",
+    "FlowMatching",
     "FromFields",
+    "JacobianNorm",
+    "KineticEnergy",
     "MixtureLikelihood",
     "NegativeLogLikelihood",
     "Objective",
     "PosteriorWeights",
+    "RandomEndTime",
     "Reconstruction",
     "ResidualWeights",
     "Terms",
+    "TrajectoryPolynomial",
     "boosted_negative_elbo",
     "boosted_stage",
     "fit_posterior_weights",
     "importance_weighted_bound",
     "kl_annealing",
     "negative_elbo",
+    "polynomial_residual",
     "sample_all_probability",
 ]

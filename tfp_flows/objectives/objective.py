@@ -47,7 +47,8 @@ class Evaluation(Protocol):
             first.
         path: for each continuous layer what its `path(input)` returns: the states of
             the solve that also gives `log_prob`.
-        velocity: function (t, x) → v of the one layer that has a `velocity`.
+        velocity: of the one layer that has a `velocity` the function (t, x) → v, and
+            the time T at its base's end.
     """
 
     x: tf.Tensor
@@ -57,6 +58,13 @@ class Evaluation(Protocol):
     learned_inverses: Sequence[tfb.Bijector]
     path: Any
     velocity: Any
+
+    def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what stands at both ends of the layer that has a `velocity`.
+
+        Rows as they arrive at it from the data, and draws of the base as they arrive
+        from the other side, [N, event...] each; the layer itself is not evaluated.
+        """
 
     def samples(self, n: int, seed: tf.Tensor) -> tf.Tensor:
         """Returns [n, event...], or [n, N, event...] with a context, with gradients."""

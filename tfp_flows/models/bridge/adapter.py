@@ -104,6 +104,10 @@ class DistributionAdapter:
         arguments = self._distribution_arguments(self.cast(context))
         return self.distribution.sample(shape, seed=seed, **arguments)
 
+    def sample_base(self, n: Any, seed: Any) -> tf.Tensor:
+        """Draws of the base, [n, base event...]."""
+        return self._base.sample(n, seed=seed)  # type: ignore[union-attr]
+
     def forward(self, z: Any, context: Any) -> tf.Tensor:
         """Base → data; on the grid where data is gridded."""
         arguments = self.arguments_of_bijector(self.cast(context))
@@ -116,6 +120,14 @@ class DistributionAdapter:
         x = self.event(x)
         x = dequantize(self.distribution, x)
         return self.checked_bijector().inverse(x, **arguments)
+
+    @property
+    def continuous_layers(self) -> list[bijectors.Continuous]:
+        """The layers that solve an equation, those of all components."""
+        if self.bijector is None:
+            return [one for part in self.parts for one in part.continuous_layers]
+        leaves = bijectors.leaves(self.bijector)
+        return [leaf for leaf in leaves if isinstance(leaf, bijectors.Continuous)]
 
     @property
     def waits_for_data(self) -> bool:

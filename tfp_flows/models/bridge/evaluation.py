@@ -113,12 +113,44 @@ class BatchEvaluation:
         return found
 
     @functools.cached_property
-    def velocity(self) -> Callable[..., tf.Tensor]:
-        """The `velocity` of the one layer that has one, in this context."""
+    def velocity(self) -> tuple[Callable[..., tf.Tensor], float]:
+        """The `velocity` of the one layer that has one, in this context, and its T."""
         (layer,) = _leaves_with(self._adapter, "velocity")
-        return functools.partial(
-            layer.velocity, **self._adapter.arguments_of(layer, self.context)
-        )
+        own = self._adapter.arguments_of(layer, self.context)
+        return functools.partial(layer.velocity, **own), layer.end_time
+
+    def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What arrives at that layer from the data, and from draws of the base."""
+        adapter = self._adapter
+        (layer,) = _leaves_with(adapter, "velocity")
+        x = dequantize(adapter.distribution, self.x)
+        z = adapter.sample_base(tf.shape(x)[0], seed)
+        data_to_base = tfb.Invert(adapter.checked_bijector())
+        arrive = functools.partial(_arriving_at, layer, data_to_base)
+        return arrive(x, self._nested), arrive(z, self._nested, inverse=True)
+
+
+def _arriving_at(
+    layer: tfb.Bijector,
+    bijector: tfb.Bijector,
+    x: tf.Tensor,
+    nested: dict[str, Any],
+    *,
+    inverse: bool = False,
+) -> tf.Tensor:
+    """X when it comes to `layer`."""
+    found: list[tf.Tensor] = []
+
+    def visit(
+        leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
+    ) -> tf.Tensor:
+        if leaf is layer:
+            found.append(x)
+            return x
+        return (leaf.inverse if inverse else leaf.forward)(x, **own)
+
+    walk(bijector, x, visit, nested, inverse=inverse)
+    return found[0]
 
 
 def check_needs(part: Any, adapter: DistributionAdapter, has_density: bool) -> None:

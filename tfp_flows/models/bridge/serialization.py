@@ -176,7 +176,7 @@ class _Reader:
             return tf.TensorShape(data["shape"])
         if "dataclass" in data:
             fields = {key: self.read(value) for key, value in data["fields"].items()}
-            return _find_class(data["dataclass"], _is_transform)(**fields)
+            return _find_class(data["dataclass"], _is_record)(**fields)
         if "array" in data:
             raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
             # An empty index makes a scalar of an array without axes.
@@ -279,9 +279,14 @@ def _is_tfp(cls: type) -> bool:
     return issubclass(cls, tfd.Distribution | tfb.Bijector)
 
 
-def _is_transform(cls: type) -> bool:
-    """Whether it is a frozen elementwise transform, such as `ops.Affine`."""
-    return dataclasses.is_dataclass(cls) and hasattr(cls, "num_parameters")
+_RECORDS = ("tfp_flows.bijectors.", "tfp_flows.ode.", "tfp_flows.ops.")
+
+
+def _is_record(cls: type) -> bool:
+    """Whether it is a dataclass of ours, or an elementwise transform of the user's."""
+    if not dataclasses.is_dataclass(cls):
+        return False
+    return cls.__module__.startswith(_RECORDS) or hasattr(cls, "num_parameters")
 
 
 def _find_class(name: str, may_construct: Callable[[type], bool]) -> type:

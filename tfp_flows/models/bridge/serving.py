@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 __all__ = ["export_endpoints"]
 
@@ -19,4 +20,8 @@ def export_endpoints(
     archive.track(model)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, signature)
-    archive.write_out(filepath, verbose=verbose)
+    options = None
+    if model.continuous_layers:
+        # Their gradient walks back along steps that a file cannot name.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(filepath, options=options, verbose=verbose)

@@ -1,0 +1,281 @@
+"""The map that following a velocity for a while makes."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfp_flows.bijectors.continuous.divergence import Divergence, ExactDivergence
+from tfp_flows.bijectors.continuous.path import Path, PathOptions
+from tfp_flows.bijectors.trainable import TrainableBijector
+from tfp_flows.ode import AdaptiveSteps, Solver, solve
+from tfp_flows.ops import vector_jacobian
+
+__all__ = ["Continuous"]
+
+
+class Continuous(TrainableBijector):
+    """y = x(T) of dx/dt = v(t, x; c), x(0) = x: data at t = 0, base at t = T.
+
+    log|det ∂y/∂x| = ∫₀ᵀ ∇ · v dt, found by the same solve. The inverse follows the
+    velocity from T back to 0. A map without its log-determinant integrates no
+    divergence: samples cost less than densities. Starts as the identity with a network
+    that starts at zero.
+
+    A row whose solve fails is NaN, with a warning that says why where TensorFlow runs
+    eagerly; other rows do not notice. In a step of training the rows share their steps
+    (`training_solver`); otherwise the log-density of a row depends on no other row.
+
+    Shapes: x, y: [batch..., event...].
+
+    Args:
+        network: velocity, called as network(x, context, t=t), with `event_shape`, such
+            as `networks.VelocityMLP`; its method `with_divergence`, if it has one,
+            gives the exact divergence.
+        end_time: T > 0.
+        solver: method, steps and gradient of densities and samples.
+        training_solver: those of a step of training. Default: `solver` with
+            `control="batch"`, fewer calls for a mean over rows.
+        divergence: `ExactDivergence()`, or `HutchinsonDivergence()`: then densities
+            are estimates that depend on `seed`.
+        training_divergence: that of a step of training. Default: `divergence`.
+        validate_args: as in TFP.
+        name: name of the bijector; it keys the context in a `tfb.Chain`.
+
+    Call arguments beside the context, all optional:
+        seed: stateless seed [2] of an estimated divergence and of what `path` draws.
+        training: whether it is a step of training.
+        options: `PathOptions`.
+
+    Example:
+        >>> bijector = Continuous(VelocityMLP(2, hidden_sizes=[8]))
+        >>> bijector.forward_log_det_jacobian(tf.zeros([3, 2])).numpy().tolist()
+        [0.0, 0.0, 0.0]
+
+    Reference: Chen et al. (2018), "Neural Ordinary Differential Equations",
+    arXiv:1806.07366, theorem 1; Grathwohl et al. (2019), "FFJORD", arXiv:1810.01367.
+    """
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        *,
+        end_time: float = 1.0,
+        solver: Solver = Solver(),  # noqa: B008
+        training_solver: Solver | None = None,
+        divergence: Divergence = ExactDivergence(),  # noqa: B008
+        training_divergence: Divergence | None = None,
+        validate_args: bool = False,
+        name: str = "continuous",
+    ) -> None:
+        if not 0 < end_time < float("inf"):
+            raise ValueError(
+                f"end_time: expected a positive number, received {end_time}: data is "
+                "at time 0, the base at end_time, and the inverse runs backwards."
+            )
+        self.end_time = float(end_time)
+        self.solver = solver
+        self.training_solver = training_solver or _sharing_steps(solver)
+        self.divergence = divergence
+        self.training_divergence = training_divergence or divergence
+        super().__init__(
+            event_ndims=len(network.event_shape),
+            network=network,
+            dtype=network.compute_dtype,
+            validate_args=validate_args,
+            name=name,
+        )
+        self._in_a_graph = tf.function(
+            self._solve_rows, autograph=False, reduce_retracing=True
+        )
+
+    def velocity(self, t: Any, x: tf.Tensor, context: Any = None) -> tf.Tensor:
+        """Returns v(t, x; c), shaped as x; t: a scalar, or one number a row."""
+        t = tf.convert_to_tensor(t, x.dtype)
+        if t.shape.rank:
+            t = tf.reshape(t, [-1, *[1] * self.forward_min_event_ndims])
+        return self.network(x, context, t=t)
+
+    def path(self, x: tf.Tensor, **arguments: Any) -> Path:
+        """Returns what was asked of the way from x to the base, by `options`.
+
+        In a graph it is the solve that `forward` of the same tensors makes.
+        """
+        self.forward(x, **arguments)
+        attributes = self._cache.forward_attributes(x, **arguments)
+        if "path" not in attributes:
+            self._forward(x, **arguments)
+        return attributes["path"]
+
+    def _forward(self, x: tf.Tensor, **arguments: Any) -> tf.Tensor:
+        y, log_det, path = self._solve(x, forward=True, **arguments)
+        attributes = self._cache.forward_attributes(x, **arguments)
+        attributes["ildj"], attributes["path"] = -log_det, path
+        return y
+
+    def _inverse(self, y: tf.Tensor, **arguments: Any) -> tf.Tensor:
+        return self._solve(y, forward=False, with_log_det=False, **arguments)[0]
+
+    def _forward_and_log_det(
+        self, x: tf.Tensor, **arguments: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._solve(x, forward=True, **arguments)[:2]
+
+    def _inverse_and_log_det(
+        self, y: tf.Tensor, **arguments: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._solve(y, forward=False, **arguments)[:2]
+
+    def _solve(
+        self,
+        x: tf.Tensor,
+        *,
+        context: Any = None,
+        seed: Any = None,
+        training: bool = False,
+        options: PathOptions = PathOptions(),  # noqa: B008
+        forward: bool,
+        with_log_det: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor, Path]:
+        """[batch..., event...] as rows, and back."""
+        ndims = self.forward_min_event_ndims
+        batch = tf.shape(x)[: x.shape.rank - ndims]
+        event = x.shape[x.shape.rank - ndims :]
+        rows = tf.reshape(x, [-1, *event])
+        if context is not None:
+            shape = tf.concat([batch, [context.shape[-1]]], axis=0)
+            context = tf.broadcast_to(tf.cast(context, x.dtype), shape)
+            context = tf.reshape(context, [-1, context.shape[-1]])
+        run = self._in_a_graph if tf.executing_eagerly() else self._solve_rows
+        y, log_det, path = run(
+            rows,
+            context,
+            seed,
+            training=training,
+            options=options,
+            forward=forward,
+            with_log_det=with_log_det,
+        )
+        if tf.executing_eagerly():
+            message = path.statistics.message()
+            if message:
+                warnings.warn(f"{self.name}: {message} They are NaN.", stacklevel=2)
+        y = tf.ensure_shape(tf.reshape(y, tf.shape(x)), x.shape)
+        return y, tf.reshape(log_det, batch), path
+
+    def _solve_rows(
+        self,
+        x: tf.Tensor,
+        context: tf.Tensor | None,
+        seed: tf.Tensor | None,
+        *,
+        training: bool,
+        options: PathOptions,
+        forward: bool,
+        with_log_det: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor, Path]:
+        divergence = self.training_divergence if training else self.divergence
+        noise = divergence.noise(x, seed) if with_log_det else None
+        probe = _rademacher(x, _split(seed, 1)) if options.jacobian_norm else None
+        held = {"context": context, "noise": noise, "probe": probe}
+        held = {key: value for key, value in held.items() if value is not None}
+        zero = tf.zeros_like(tf.reshape(x, [tf.shape(x)[0], -1])[:, 0])
+        costs = [zero] * (options.kinetic_energy + options.jacobian_norm)
+
+        def slope(t: tf.Tensor, state: Any, held: Any = None) -> Any:
+            held = held or {}
+            return self._slope(
+                t, state, held, divergence, options, with_log_det, bool(costs)
+            )
+
+        state = {"x": x}
+        if with_log_det:
+            estimates = 1 if noise is None else noise.shape[1]
+            state["log_det"] = tf.stack([zero] * estimates, axis=-1)
+        end = tf.constant(self.end_time, x.dtype)
+        if options.end_spread:
+            wide = tf.random.stateless_uniform([], _split(seed, 2), -1, 1, x.dtype)
+            end *= 1 + options.end_spread * wide
+        start = tf.zeros_like(end)
+        fractions = _times(options.num_times, _split(seed, 3), x.dtype)
+        solution = solve(
+            slope,
+            state,
+            (start, end) if forward else (end, start),
+            constants=held or None,
+            quadrature=costs or None,
+            save_at=fractions,
+            solver=self.training_solver if training else self.solver,
+        )
+        nan = tf.where(solution.statistics.failed, float("nan"), 0.0)
+        nan = tf.cast(nan, x.dtype)
+        y = solution.state["x"] + tf.reshape(nan, [-1, *[1] * (x.shape.rank - 1)])
+        log_det = zero
+        if with_log_det:
+            log_det = tf.reduce_mean(solution.state["log_det"], axis=-1) + nan
+        found = iter(solution.quadrature or ())
+        path = Path(
+            solution.statistics,
+            fractions,
+            None if fractions is None else solution.saved["x"],
+            next(found) if options.kinetic_energy else None,
+            next(found) if options.jacobian_norm else None,
+        )
+        return y, log_det, path
+
+    def _slope(
+        self,
+        t: tf.Tensor,
+        state: Any,
+        held: Any,
+        divergence: Divergence,
+        options: PathOptions,
+        with_log_det: bool,
+        with_costs: bool,
+    ) -> Any:
+        x, context = state["x"], held.get("context")
+        # Time broadcasts against the first component, the log-determinant if there
+        # is one.
+        t = tf.reshape(t, [-1, *[1] * (x.shape.rank - 1)])
+        slopes, costs = {}, []
+        if with_log_det:
+            velocity, slopes["log_det"] = divergence(
+                self.network, x, context, t, held.get("noise")
+            )
+        else:
+            velocity = self.network(x, context, t=t)
+        slopes["x"] = velocity
+        axes = list(range(1, x.shape.rank))
+        if options.kinetic_energy:
+            costs.append(0.5 * tf.reduce_sum(velocity**2, axis=axes))
+        if options.jacobian_norm:
+            _, pulled = vector_jacobian(
+                lambda x: self.network(x, context, t=t), x, held["probe"]
+            )
+            costs.append(tf.reduce_sum(pulled**2, axis=axes))
+        return (slopes, costs) if with_costs else slopes
+
+
+def _sharing_steps(solver: Solver) -> Solver:
+    if not isinstance(solver.steps, AdaptiveSteps):
+        return solver
+    steps = dataclasses.replace(solver.steps, control="batch")
+    return dataclasses.replace(solver, steps=steps)
+
+
+def _split(seed: Any, index: int) -> Any:
+    return None if seed is None else tf.random.fold_in(seed, index)
+
+
+def _rademacher(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    normal = tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
+    return tf.where(normal < 0, -tf.ones_like(x), tf.ones_like(x))
+
+
+def _times(count: int, seed: Any, dtype: tf.DType) -> tf.Tensor | None:
+    if not count:
+        return None
+    inner = tf.sort(tf.random.stateless_uniform([count], seed, dtype=dtype))
+    return tf.concat([[0.0], inner, [1.0]], axis=0)
