@@ -52,8 +52,11 @@ def extreme_row(table: Table, log_densities: dict[str, np.ndarray]) -> str | Non
     row = int(np.argmax(rows))
     values = joined_rows(table, np.zeros(1))
     low, median, high = np.percentile(values, [25, 50, 75], axis=0)
-    spread = np.where(high > low, high - low, np.finfo("float64").tiny)
-    column = int(np.argmax(np.abs(values[row] / spread - median / spread)))
+    distance, spread = np.abs(values[row] - median), high - low
+    # A column that hardly varies comes first where the row differs in it.
+    unlike = np.where(distance > 0, np.inf, 0.0)
+    relative = np.divide(distance, spread, out=unlike, where=spread > 0)
+    column = int(np.argmax(relative))
     number = row + 1 if table.row_numbers is None else table.row_numbers[row]
     under = ", ".join(name for name, mask in lost.items() if mask[row])
     return (

@@ -48,13 +48,13 @@ class RunDir:
             overwrite: replace what is there.
         """
         check_unlocked(self.partial / LOCK, self._claim)
-        self._check_places(resume=resume, overwrite=overwrite)
         source = pathlib.Path(data).resolve()
         if source.is_file() and {self.final, self.partial} & set(source.parents):
             raise RunError(
                 f"--out {self.final}: the data {data} are in this folder: move them, "
                 "or choose another folder"
             )
+        self._check_places(resume=resume, overwrite=overwrite)
 
     def _check_places(self, *, resume: bool, overwrite: bool) -> None:
         if self.final.exists() and not self.final.is_dir():
