@@ -37,7 +37,6 @@ def initialized_whiten():
     return bijector
 
 
-
 def continuous(**options):
     options = {"hidden_sizes": (6, 5), "seed": 2, **F64, **options}
     solver = ode.Solver("rk4", ode.FixedSteps(40))

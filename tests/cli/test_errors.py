@@ -36,6 +36,11 @@ def test_every_argument_of_a_message_is_a_flag_of_fit(capsys):
     assert {in_flags(name, None) for name in named} <= flags
 
 
+def test_a_flag_that_a_command_lacks_has_no_words():
+    assert in_flags("exclude", ["a"], offered={"drop_invalid"}) is None
+    assert in_flags("how", "tail", offered={"split"}) == "--split tail"
+
+
 def test_user_of_the_command_reads_flags_alone(refused, tables, tmp_path):
     table, out = tables.csv(b=1.0), tmp_path / "run"
     assert refused("fit", table, "--out", out).endswith("with --exclude b\n")

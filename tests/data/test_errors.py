@@ -28,6 +28,15 @@ def test_arguments_are_spelled_anew_and_nothing_else(error):
     assert plain.spelled(lambda name, value: "") == str(plain)
 
 
+def test_a_remedy_that_nobody_can_give_falls_with_its_words():
+    lead, otherwise = "leave it out with ", "mend it"
+    remedy = Argument("exclude", lead=lead, otherwise=otherwise)
+    error = data.DataError("empty: ", remedy)
+    assert str(error) == "empty: leave it out with exclude=…"
+    assert error.spelled(lambda name, value: name) == "empty: leave it out with exclude"
+    assert error.spelled(lambda name, value: None) == "empty: mend it"
+
+
 def test_no_message_names_a_flag():
     for path in pathlib.Path(data.__file__).parent.rglob("*.py"):
         assert not re.search("--[a-z]", path.read_text()), path

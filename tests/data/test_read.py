@@ -1,6 +1,7 @@
 """Files are read as they are, or refused in one line that names the remedy."""
 
 import builtins
+import os
 
 import numpy as np
 import pytest
@@ -127,6 +128,15 @@ def test_bad_choice_of_columns_is_refused(tmp_path, choice, message):
         data.read_table(write(tmp_path, "a,b\n1,2\n"), **choice)
 
 
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_garbage_is_refused_without_advice_to_run_it(tmp_path, ending):
+    path = tmp_path / f"t{ending}"
+    path.write_bytes(bytes(range(1, 200)))
+    with pytest.raises(data.DataError, match="something else than numbers") as caught:
+        data.read_table(path)
+    assert "pickle" not in str(caught.value)
+
+
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".parquet"])
 def test_truncated_binary_file_is_refused(tmp_path, rows, ending):
     path = tmp_path / f"t{ending}"
@@ -152,12 +162,14 @@ def test_bad_arrays_are_refused(tmp_path, rows):
         "dtype <U": np.array([["a", "b"]]),
         "not a whole NumPy file of numbers": np.array([[None, 1]]),
         "no rows": rows[:0],
+        "no columns": rows[:, :0],
         "expected rows": rows.reshape(10, 3, 3),
     }
     for message, array in cases.items():
         np.save(tmp_path / "t.npy", array, allow_pickle=True)
-        with pytest.raises(data.DataError, match=message):
+        with pytest.raises(data.DataError, match=message) as caught:
             data.read_table(tmp_path / "t.npy")
+        assert "pickle" not in str(caught.value)
     np.savez(tmp_path / "t.npz", x=rows, y=rows)
     with pytest.raises(data.DataError, match="found the keys x, y"):
         data.read_table(tmp_path / "t.npz")
@@ -172,6 +184,9 @@ def test_missing_file_folder_and_unknown_ending_are_refused(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(data.DataError, match="this is a folder"):
         data.read_table(tmp_path / "folder.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(data.DataError, match="received a pipe or a device: write the"):
+        data.read_table(tmp_path / "pipe.csv")
     with pytest.raises(data.DataError, match=r"\.csv, \.parquet.*received \.xlsx"):
         data.read_table(write(tmp_path, "a", "t.xlsx"))
 

@@ -76,6 +76,9 @@ def test_wrong_width_and_missing_columns_are_refused(tmp_path, rows):
     (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n")
     with pytest.raises(data.DataError, match="but d is not among its 3"):
         next(data.stream_rows(tmp_path / "t.csv", SCHEMA, 64))
+    (tmp_path / "t.csv").write_text("A,B,C,D\n1,2,3,4\n")
+    with pytest.raises(data.DataError, match="but c, a, d are not .*only the capitals"):
+        next(data.stream_rows(tmp_path / "t.csv", SCHEMA, 64))
 
 
 def test_bad_cell_far_into_the_file_is_named(tmp_path):

@@ -4,6 +4,7 @@ Only the parser is imported here: TensorFlow and NumPy load inside the commands,
 that `--help` answers at once.
 """
 
+import functools
 import importlib
 import os
 import sys
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0, 2 for input that cannot be used, 130 for an interruption.
     """
     namespace = build_parser().parse_args(arguments)
+    spell = functools.partial(in_flags, offered=vars(namespace))
     try:
         command = importlib.import_module(f"tfp_flows.cli.commands.{namespace.command}")
         command.run(namespace)
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         return _fail(f"error: {error}", _FAILURE)
     except _data_error() as error:
-        return _fail(f"error: {error.spelled(in_flags)}", _FAILURE)
+        return _fail(f"error: {error.spelled(spell)}", _FAILURE)
     return 0
 
 
@@ -60,7 +62,7 @@ def _data_error() -> "type[DataError]":
 
 
 def _describe(error: OSError) -> str:
-    what = error.strerror or str(error)
+    what = error.strerror or " ".join(map(str, error.args))
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{what}: choose another place or free it"
 

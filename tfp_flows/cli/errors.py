@@ -1,5 +1,7 @@
 """What ends a command early, and with which exit code."""
 
+from collections.abc import Container
+
 __all__ = ["RunError", "RunInterrupted", "in_flags"]
 
 # Arguments of `tfp_flows.data` whose flag has another name.
@@ -14,9 +16,23 @@ class RunInterrupted(Exception):
     """A user's Ctrl-C; the message tells how to go on."""
 
 
-def in_flags(argument: str, value: object) -> str:
-    """Returns an argument of `tfp_flows.data` as a user of the command types it."""
-    flag = f"--{_FLAGS.get(argument, argument).replace('_', '-')}"
+def in_flags(
+    argument: str, value: object, offered: Container[str] | None = None
+) -> str | None:
+    """Returns an argument of `tfp_flows.data` as a user of the command types it.
+
+    Args:
+        argument: its name.
+        value: what it was or should be; None to leave that open.
+        offered: names of the command's options; None for any.
+
+    Returns:
+        The flag, or None where the command has none.
+    """
+    name = _FLAGS.get(argument, argument)
+    if offered is not None and name not in offered:
+        return None
+    flag = f"--{name.replace('_', '-')}"
     if value is None or value is True:
         return flag
     return f"{flag} {','.join(value) if isinstance(value, list) else value}"

@@ -154,7 +154,7 @@ def _add_table_options(group: argparse._ArgumentGroup) -> None:
 def _add_score(commands: argparse._SubParsersAction) -> None:
     score = commands.add_parser("score", help="write the log-density of each row")
     _add_run_and_data(score)
-    _add_out_file(score, ".csv file to write: log_density (nats), p_value")
+    _add_out_file(score, ".csv file to write, - for the terminal: log_density, p_value")
     score.add_argument(
         "--drop-invalid",
         action="store_true",
@@ -180,7 +180,7 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="rows to condition on, used in turn (the held-out ones)",
     )
-    _add_out_file(sample, ".csv, .parquet, .npy or .npz file to write")
+    _add_out_file(sample, ".csv, .parquet, .npy or .npz file; - for the terminal")
 
 
 def _add_evaluate(commands: argparse._SubParsersAction) -> None:

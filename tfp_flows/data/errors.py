@@ -13,13 +13,23 @@ class Argument:
     Attributes:
         name: as in the signature.
         value: what it was or should be; None to leave that open.
+        lead: words before it, which fall with it where nobody can give it.
+        otherwise: words that then stand in the place of both.
     """
 
     name: str
     value: object = None
+    lead: str = ""
+    otherwise: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}={'…' if self.value is None else repr(self.value)}"
+        value = "…" if self.value is None else repr(self.value)
+        return f"{self.lead}{self.name}={value}"
+
+    def spelled(self, spell: Callable[[str, object], str | None]) -> str:
+        """Returns lead and argument in the words of `spell`, or `otherwise`."""
+        spelled = spell(self.name, self.value)
+        return self.otherwise if spelled is None else f"{self.lead}{spelled}"
 
 
 class DataError(ValueError):
@@ -38,14 +48,15 @@ class DataError(ValueError):
     def __str__(self) -> str:
         return "".join(map(str, self.args))
 
-    def spelled(self, spell: Callable[[str, object], str]) -> str:
+    def spelled(self, spell: Callable[[str, object], str | None]) -> str:
         """Returns the message with other words for its arguments.
 
         Args:
-            spell: (name of an argument, its value or None) → what to call it.
+            spell: (name of an argument, its value or None) → what to call it, None
+                for one that cannot be given.
         """
         return "".join(
-            spell(word.name, word.value) if isinstance(word, Argument) else word
+            word.spelled(spell) if isinstance(word, Argument) else word
             for word in self.args
         )
 

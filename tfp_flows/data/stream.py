@@ -47,9 +47,13 @@ def _found(source: Source, schema: Schema) -> Schema:
     if source.has_names:
         missing = [name for name in names if name not in known]
         if missing:
+            verb, what = ("is", "column") if len(missing) == 1 else ("are", "columns")
+            remedy = f"rename or add the {what}"
+            if {name.casefold() for name in missing} <= set(map(str.casefold, known)):
+                remedy = f"rename the {what}, of which only the capitals differ"
             raise DataError(
-                f"{expected}, but {listing(missing)} is not among its {len(known)} "
-                f"({listing(known)}): rename or add the column"
+                f"{expected}, but {listing(missing)} {verb} not among its {len(known)} "
+                f"({listing(known)}): {remedy}"
             )
         return schema
     if len(known) == len(schema.source_columns) and set(names) <= set(known):

@@ -141,9 +141,12 @@ class Table:
             return self
         if not mask.any():
             raise DataError(
-                f"{self.name}: every row holds NaN or an infinity: leave out the empty "
-                "columns with ",
-                Argument("exclude"),
+                f"{self.name}: every row holds NaN or an infinity: ",
+                Argument(
+                    "exclude",
+                    lead="leave out the empty columns with ",
+                    otherwise="give rows without",
+                ),
             )
         kept = self.take(mask)
         dropped = self.dropped + int(len(mask) - mask.sum())

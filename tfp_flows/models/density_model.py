@@ -77,7 +77,10 @@ class DensityModel(keras.Model, abc.ABC):
     # What the model computes.
 
     def log_prob(self, x: Any, context: Any = None, seed: Any = None) -> tf.Tensor:
-        """Returns log p(x), or log p(x | context), in nats.
+        """Returns log p(x), or log p(x | context), in nats, [batch...].
+
+        Row i of x is scored given row i of the context; a context of one row, [C] or
+        [1, C], goes with every row of x.
 
         Args:
             x: [batch..., event...] in raw units.
@@ -91,6 +94,10 @@ class DensityModel(keras.Model, abc.ABC):
 
     def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
         """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
+
+        Every row of a context gets n samples of its own: one for each of N rows are
+        ``sample(1, context)[0]``, [N, event...], which is what the command
+        `tfp-flows sample` draws, its n rows given the context's rows in turn.
 
         Args:
             n: number of samples, for each row of the context if there is one.
@@ -234,13 +241,13 @@ class DensityModel(keras.Model, abc.ABC):
         Endpoints (`context` added where the model is conditional):
 
             log_prob(x)        x: [N, event...] → [N]
-            sample(n, seed)    n: int32 [], seed: int32 [2] → [n, event...]
+            sample(n, seed)    n: int32 [], seed: int32 [2] or [] → [n, event...]
             forward(z)         base → data, where the distribution has a bijector
             inverse(x)         data → base, likewise
 
         Args:
             filepath: directory to write.
-            **kwargs: `verbose`, as in Keras.
+            **kwargs: `verbose`: print each signature, as Keras does.
         """
         self._log_dets.refresh()
         export_endpoints(self, filepath, self.endpoints(), **kwargs)

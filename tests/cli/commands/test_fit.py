@@ -177,18 +177,56 @@ def test_killed_while_cleaning_up_leaves_a_complete_run(
     assert not (tmp_path / "run.partial").exists()
 
 
-@pytest.mark.parametrize("error", [RunError("no"), KeyboardInterrupt()])
-def test_stop_before_the_first_checkpoint_leaves_nothing(
-    no_pages, tables, tmp_path, monkeypatch, refused, error
-):
+def stop_before_the_first_checkpoint(monkeypatch, error):
     def stop(*arguments, **options):
         raise error
 
     monkeypatch.setattr("tfp_flows.cli.training.single.build_distribution", stop)
+
+
+def test_failure_before_the_first_checkpoint_leaves_nothing(
+    no_pages, tables, tmp_path, monkeypatch, refused
+):
+    stop_before_the_first_checkpoint(monkeypatch, RunError("no"))
     words = ["fit", tables.csv(), "--out", tmp_path / "run", *QUICK]
-    message = refused(*words, code=2 if isinstance(error, RunError) else 130)
-    assert "--resume" not in message
+    assert "--resume" not in refused(*words)
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_interruption_before_the_first_checkpoint_resumes_to_the_same_result(
+    uninterrupted, tmp_path, monkeypatch, refused
+):
+    words, expected = uninterrupted
+    words = [*words, "--out", str(tmp_path / "run")]
+    stop_before_the_first_checkpoint(monkeypatch, KeyboardInterrupt())
+    message = refused(*words, code=130)
+    assert "before the first checkpoint: repeat the command with --resume" in message
+    monkeypatch.undo()
+    assert main([*words, "--resume"]) == 0
+    assert results(tmp_path / "run") == expected
+
+
+def test_extreme_held_out_row_is_named(no_pages, tables, tmp_path, capsys):
+    row = data.split_rows(300).test[3]
+    table = tables.csv(b=np.where(np.arange(300) == row, 1e25, -0.5))
+    rows = np.loadtxt(table, delimiter=",", skiprows=1)
+    rows[np.arange(300) != row, 1] = rows[np.arange(300) != row, 0] ** 3
+    np.save(tmp_path / "t.npy", rows)
+    words = ["fit", tmp_path / "t.npy", "--out", tmp_path / "run", *QUICK]
+    assert main([str(word) for word in words]) == 0
+    line = f"row {row + 1}, column 'x1': 1e+25 has log-density -inf under coupling"
+    assert line in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "t.npy")]) == 0
+    line = f"row {row + 1}, column 'x1': 1e+25 has log-density -inf under flow"
+    assert line in capsys.readouterr().out
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    written = (tmp_path / "run" / "metrics.json").read_text()
+    metrics = json.loads(written, parse_constant=refuse)
+    assert metrics["held_out"][0]["nats"] == "-inf"
+    assert metrics["held_out"][0]["standard_error"] == "nan"
 
 
 def test_early_stopping_keeps_the_best_epoch(no_pages, tables, tmp_path):

@@ -1,6 +1,8 @@
 """`score`, `sample` and `evaluate` of one fitted, conditional model."""
 
 import json
+import os
+import resource
 import shutil
 
 import numpy as np
@@ -157,6 +159,66 @@ def test_output_is_checked_first(fitted, tmp_path, refused):
     assert "ending in .csv" in refused("score", folder, table, "--out", "s.txt")
     absent = tmp_path / "absent" / "s.csv"
     assert "make it first" in refused("sample", folder, "-n", "3", "--out", absent)
+
+
+def test_an_input_is_never_an_output(fitted, tmp_path, refused):
+    folder, table = fitted
+    copy = tmp_path / "t.csv"
+    shutil.copy(table, copy)
+    (tmp_path / "link.csv").symlink_to(copy)
+    before = copy.read_bytes()
+    score, sample = ["score", folder, copy], ["sample", folder, "-n", "3"]
+    for out in (copy, tmp_path / "link.csv"):
+        more = ["--out", out, "--overwrite"]
+        assert "this is the data" in refused(*score, *more)
+        assert "this is the data" in refused(*sample, "--context-data", copy, *more)
+    for words, name in ((score, "history.csv"), (sample, "held_out.npz")):
+        message = refused(*words, "--out", folder / name, "--overwrite")
+        assert "this is a file of the run" in message
+    os.mkfifo(tmp_path / "pipe.csv")
+    message = refused(*score, "--out", tmp_path / "pipe.csv", "--overwrite")
+    assert "a pipe or a device" in message
+    assert copy.read_bytes() == before
+
+
+def test_a_dash_is_the_standard_output(fitted, tmp_path, capsys):
+    folder, table = fitted
+    for words in (["score", folder, table], ["sample", folder, "-n", "7"]):
+        capsys.readouterr()
+        run(*words, "--out", "-")
+        lines, said = capsys.readouterr()
+        run(*words, "--out", tmp_path / "same.csv", "--overwrite")
+        assert lines == (tmp_path / "same.csv").read_text()
+        assert said.splitlines()[-1].endswith(": -")
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 9000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("ending", ["csv", "npy"])
+def test_a_full_disk_is_named_by_the_file(fitted, tmp_path, refused, full_disk, ending):
+    folder, _ = fitted
+    out = tmp_path / f"s.{ending}"
+    message = refused("sample", folder, "-n", "1000", "--out", out)
+    assert message.startswith(f"tfp-flows: error: {out}: ")
+    assert message.endswith("choose another place or free it\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_remedies_are_flags_of_the_command(fitted, tables, tmp_path, refused):
+    folder, _ = fitted
+    table = tables.csv(rows=4, b=np.nan)
+    message = refused("evaluate", folder, table, "--drop-invalid")
+    assert "every row holds NaN or an infinity: give rows without" in message
+    table.write_text("a,b,c\n1,x,2\n")
+    message = refused("score", folder, table, "--out", "-")
+    assert "'b' is not numeric (row 1: 'x'): mend the cell\n" in message
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy", "npz"])

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tfp_flows.cli.runs.folder import RunDir, RunRecord
+from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.data import Schema
 
 
@@ -24,6 +24,7 @@ CASES = {
     "constant": ({"b": 4.0}, [], "--exclude b"),
     "integers": ({"b": np.arange(300) % 7}, [], "--integers dequantize"),
     "counter": ({"a": np.arange(300)}, [], "counts the rows"),
+    "one row": ({"rows": 1}, [], "received 1: give more rows"),
     "few rows": ({"rows": 25}, [], "at least 30 rows"),
     "unknown column": ({}, ["--columns", "a,z"], "'z', which is not there"),
     "overlap": ({}, ["--columns", "a,b", "--context", "b"], "both --columns and"),
@@ -129,65 +130,51 @@ def test_nothing_heavy_is_loaded_before_the_data_are_checked(tables, tmp_path):
 class TestRunFolder:
     """What may be in the place of DIR."""
 
-    record = RunRecord("0", {}, Schema(columns=("a",)), "")
+    @staticmethod
+    def write_record(folder):
+        folder.mkdir()
+        RunRecord("0", {}, Schema(columns=("a",)), "").write(folder)
 
     def test_complete_run_is_not_overwritten(self, refused, tables, tmp_path):
-        (tmp_path / "run").mkdir()
-        self.record.write(tmp_path / "run")
+        self.write_record(tmp_path / "run")
         assert "--overwrite" in fit_refused(refused, tables.csv(), tmp_path)
+
+    def test_what_no_run_wrote_stays(self, refused, tables, tmp_path):
+        self.write_record(tmp_path / "run")
+        (tmp_path / "run" / "notes.txt").write_text("mine")
+        message = fit_refused(refused, tables.csv(), tmp_path, "--overwrite")
+        assert "no run wrote notes.txt in it: move what is yours" in message
+        assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["run", "run.partial"])
+    def test_data_are_never_replaced(self, refused, tables, tmp_path, name):
+        self.write_record(tmp_path / name)
+        table = tables.csv().rename(tmp_path / name / "history.csv")
+        message = fit_refused(refused, table, tmp_path, "--overwrite")
+        assert "the data" in message
+        assert "are in this folder: move them" in message
+        assert table.exists()
 
     def test_other_folder_is_never_replaced(self, refused, tables, tmp_path):
         precious = tmp_path / "run" / "thesis.tex"
         precious.parent.mkdir()
         precious.write_text("years of work")
         message = fit_refused(refused, tables.csv(), tmp_path, "--overwrite")
-        assert "replaces only the folder of a run" in message
+        assert "only the folder of a run is replaced" in message
         assert precious.read_text() == "years of work"
 
     def test_interrupted_run_is_mentioned(self, refused, tables, tmp_path):
-        (tmp_path / "run.partial").mkdir()
-        self.record.write(tmp_path / "run.partial")
+        self.write_record(tmp_path / "run.partial")
         message = fit_refused(refused, tables.csv(), tmp_path)
         assert "--resume" in message
         assert "--overwrite" in message
 
+    def test_standard_output_is_no_folder(self, refused, tables):
+        assert "fit writes a folder" in refused("fit", tables.csv(), "--out", "-")
+
     def test_nothing_to_resume(self, refused, tables, tmp_path):
         message = fit_refused(refused, tables.csv(), tmp_path, "--resume")
         assert "leave out --resume" in message
-
-    def test_old_run_goes_only_when_the_new_one_is_complete(self, tmp_path):
-        place = RunDir(tmp_path / "run")
-        place.final.mkdir()
-        (place.final / "old").write_text("")
-        self.record.write(place.final)
-        place.check(resume=False, overwrite=True)
-        partial = place.open(self.record, resume=False)
-        (partial / "new").write_text("")
-        assert (place.final / "old").exists()
-        place.finish()
-        assert {path.name for path in place.final.iterdir()} == {"run.json", "new"}
-        assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-    def test_no_folder_of_another_name_goes(self, tmp_path):
-        place = RunDir(tmp_path / "run")
-        (tmp_path / "run.old").mkdir()
-        (tmp_path / "run.old" / "thesis.tex").write_text("years of work")
-        place.final.mkdir()
-        place.open(self.record, resume=False)
-        place.finish()
-        assert (tmp_path / "run.old" / "thesis.tex").read_text() == "years of work"
-        assert {path.name for path in tmp_path.iterdir()} == {"run", "run.old"}
-
-    def test_an_old_run_comes_back_where_the_new_one_cannot_take_its_place(
-        self, tmp_path
-    ):
-        place = RunDir(tmp_path / "run")
-        place.final.mkdir()
-        (place.final / "old").write_text("")
-        with pytest.raises(FileNotFoundError):
-            place.finish()  # There is no new one.
-        assert [path.name for path in tmp_path.iterdir()] == ["run"]
-        assert (place.final / "old").exists()
 
 
 class TestFittedFolder:

@@ -3,7 +3,12 @@
 import argparse
 
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.results.comparison import compare, format_table, joined_rows
+from tfp_flows.cli.results.comparison import (
+    compare,
+    extreme_row,
+    format_table,
+    joined_rows,
+)
 from tfp_flows.cli.results.fitted import FittedRun
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import check_finite, load_like
@@ -36,3 +41,5 @@ def run(namespace: argparse.Namespace) -> None:
     dropped = f", {table.dropped:,} dropped" if table.dropped else ""
     heading = f"{table.name} ({table.num_rows:,} rows{dropped})"
     print(format_table(heading, results))
+    if (line := extreme_row(table, densities)) is not None:
+        print(line)

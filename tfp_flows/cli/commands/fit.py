@@ -9,10 +9,12 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import data
-from tfp_flows.cli.errors import RunInterrupted
+from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.flows import check_base, choose_flow
-from tfp_flows.cli.runs.folder import RunDir, RunRecord
+from tfp_flows.cli.runs.files import naming
+from tfp_flows.cli.runs.folder import RunDir
 from tfp_flows.cli.runs.options import FitOptions
+from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
@@ -26,25 +28,19 @@ _PACKAGES = {"matplotlib": "matplotlib"}
 def run(namespace: argparse.Namespace) -> None:
     """Trains a model on a table or images, and writes the folder of its run."""
     options = FitOptions.from_namespace(namespace)
-    place = RunDir(pathlib.Path(options.out).absolute())
-    place.check(resume=options.resume, overwrite=options.overwrite)
+    if options.out == "-":
+        raise RunError("--out -: fit writes a folder: give its name")
+    # Links are followed, so that one folder has one lock.
+    place = RunDir(pathlib.Path(options.out).resolve())
+    again = {"resume": options.resume, "overwrite": options.overwrite}
+    place.check(options.data, **again)
     _check_packages()
     task = _prepare(options, place)
-    try:
-        progress = _train_and_report(task)
-    except KeyboardInterrupt:
-        if not place.has_checkpoint:
-            raise
-        raise RunInterrupted(
-            f"interrupted; what is done is kept in {task.folder}: repeat the command "
-            "with --resume to go on"
-        ) from None
-    finally:
-        if not place.has_checkpoint:
-            place.abandon()
-    # A kill between the two leaves a complete run with a checkpoint too many.
-    place.finish()
-    progress.remove(place.final)
+    with place.opened(_record(task), **again), naming(place.partial):
+        progress = _train_or_leave(task, place)
+        # A kill between the two leaves a complete run with a checkpoint too many.
+        place.finish(overwrite=options.overwrite)
+        progress.remove(place.final)
     print(
         f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
     )
@@ -81,14 +77,16 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     schema = dataclasses.replace(table.schema, integer_columns=integers)
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
-    record = RunRecord(
-        version=tfp_flows.__version__,
-        options=dataclasses.asdict(options),
-        schema=schema,
-        fingerprint=table.fingerprint(),
-    )
-    place.open(record, resume=options.resume)
     return task
+
+
+def _record(task: Task) -> RunRecord:
+    return RunRecord(
+        version=tfp_flows.__version__,
+        options=dataclasses.asdict(task.options),
+        schema=task.schema,
+        fingerprint=task.table.fingerprint(),
+    )
 
 
 def _check_parts(task: Task) -> None:
@@ -113,6 +111,27 @@ def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> Non
             f"{table}: column {name!r} has one value in all {len(train):,} training "
             f"rows: leave it out with --exclude {name}, or use --split random"
         )
+
+
+def _train_or_leave(task: Task, place: RunDir) -> Progress:
+    """Trains; an interrupted run can be resumed, a failed one where it got far enough.
+
+    Raises:
+        RunInterrupted: says how to go on.
+    """
+    try:
+        return _train_and_report(task)
+    except KeyboardInterrupt:
+        done = " before the first checkpoint"
+        if place.has_checkpoint:
+            done = f"; what is done is kept in {task.folder}"
+        raise RunInterrupted(
+            f"interrupted{done}: repeat the command with --resume to go on"
+        ) from None
+    except BaseException:
+        if not place.has_checkpoint:
+            place.abandon()
+        raise
 
 
 def _train_and_report(task: Task) -> Progress:

@@ -6,8 +6,9 @@ import numpy as np
 
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.results.fitted import FittedRun
-from tfp_flows.cli.results.writers import ENDINGS, write_rows
-from tfp_flows.cli.runs.files import check_target, new_file
+from tfp_flows.cli.results.writers import ENDINGS, write_lines, write_rows
+from tfp_flows.cli.runs.files import new_file
+from tfp_flows.cli.runs.target import announce, check_target, new_text
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import DataError, Schema, stream_rows
 
@@ -16,18 +17,32 @@ __all__ = ["run"]
 
 def run(namespace: argparse.Namespace) -> None:
     """Draws rows from the model and writes them to a file."""
-    target = check_target(namespace.out, ENDINGS, overwrite=namespace.overwrite)
+    target = check_target(
+        namespace.out,
+        ENDINGS,
+        run=namespace.run,
+        data=namespace.context_data,
+        overwrite=namespace.overwrite,
+    )
     fitted = FittedRun.read(namespace.run)
     context = _context(fitted, namespace.context_data)
     load_tensorflow()
     from tfp_flows.cli.rows import draw_rows
 
+    model = fitted.model()
+    if context is not None and namespace.context_data is None:
+        names = ", ".join(fitted.schema.context_columns)
+        announce(f"context ({names}): of the held-out rows, in turn", target)
     blocks = draw_rows(
-        fitted.model(), fitted.schema, namespace.n, seed=namespace.seed, context=context
+        model, fitted.schema, namespace.n, seed=namespace.seed, context=context
     )
-    with new_file(target) as beside:
-        write_rows(beside, fitted.schema, blocks)
-    print(f"{namespace.n:,} rows drawn: {target}")
+    if target is None:
+        with new_text(target) as lines:
+            write_lines(lines, fitted.schema, blocks)
+    else:
+        with new_file(target) as partial:
+            write_rows(partial, fitted.schema, blocks)
+    announce(f"{namespace.n:,} rows drawn: {namespace.out}", target)
 
 
 def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
@@ -40,7 +55,6 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
             )
         return None
     if source is None:
-        print(f"context ({', '.join(names)}): of the held-out rows, in turn")
         return fitted.held_out()[1]
     schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
     blocks = stream_rows(source, schema, batch_size=65_536)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfp_flows.cli.results.fitted import FittedRun
-from tfp_flows.cli.runs.files import check_target, new_file
+from tfp_flows.cli.runs.target import announce, check_target, new_text
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import DataError, Schema, stream_rows
 from tfp_flows.diagnostics import p_values
@@ -25,7 +25,13 @@ def run(namespace: argparse.Namespace) -> None:
     A row so far out that its log-density is no finite number gets minus infinity and
     the smallest p-value, 1 / (n + 1) with n held-out rows.
     """
-    target = check_target(namespace.out, (".csv",), overwrite=namespace.overwrite)
+    target = check_target(
+        namespace.out,
+        (".csv",),
+        run=namespace.run,
+        data=namespace.data,
+        overwrite=namespace.overwrite,
+    )
     fitted = FittedRun.read(namespace.run)
     batches = _finite_rows(
         namespace.data, fitted.schema, drop_invalid=namespace.drop_invalid
@@ -38,7 +44,7 @@ def run(namespace: argparse.Namespace) -> None:
 
     log_density = log_density_function(fitted.model())
     rows = 0
-    with new_file(target) as beside, beside.open("w") as lines:
+    with new_text(target) as lines:
         lines.write("log_density,p_value\n")
         for (values, context), finite in itertools.chain([first], batches):
             scores = log_density(values, context)
@@ -46,7 +52,7 @@ def run(namespace: argparse.Namespace) -> None:
             text = (f"{score:.9g},{p:.6g}\n" for score, p in pairs)
             lines.writelines(next(text) if scored else ",\n" for scored in finite)
             rows += len(finite)
-    print(f"{rows:,} rows scored: {target}")
+    announce(f"{rows:,} rows scored: {namespace.out}", target)
 
 
 def _finite_rows(

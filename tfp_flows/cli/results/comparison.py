@@ -15,7 +15,7 @@ from tfp_flows.diagnostics import (
     fit_mixture,
 )
 
-__all__ = ["Yardsticks", "compare", "format_table", "joined_rows"]
+__all__ = ["Yardsticks", "compare", "extreme_row", "format_table", "joined_rows"]
 
 
 def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
@@ -38,6 +38,32 @@ def format_table(heading: str, results: Sequence[Result]) -> str:
             line += f"{result.bits_per_dim:>10.4f}"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def extreme_row(table: Table, log_densities: dict[str, np.ndarray]) -> str | None:
+    """Returns a line that names the first row without a finite log-density, if any.
+
+    Its column is the one that lies farthest from the median, in interquartile ranges.
+    """
+    lost = {name: ~np.isfinite(score) for name, score in log_densities.items()}
+    rows = np.logical_or.reduce(list(lost.values()))
+    if not rows.any():
+        return None
+    row = int(np.argmax(rows))
+    values = joined_rows(table, np.zeros(1))
+    low, median, high = np.percentile(values, [25, 50, 75], axis=0)
+    distance, spread = np.abs(values[row] - median), high - low
+    # A column that hardly varies comes first where the row differs in it.
+    unlike = np.where(distance > 0, np.inf, 0.0)
+    relative = np.divide(distance, spread, out=unlike, where=spread > 0)
+    column = int(np.argmax(relative))
+    number = row + 1 if table.row_numbers is None else table.row_numbers[row]
+    under = ", ".join(name for name, mask in lost.items() if mask[row])
+    return (
+        f"row {number}, column {table.schema.names[column]!r}: {values[row, column]:g} "
+        f"has log-density -inf under {under}, and so has the mean "
+        f"({rows.sum():,} such rows): mend the cell or leave the row out"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.results.model_file import load_model
+from tfp_flows.cli.runs.contents import LOCK
 from tfp_flows.cli.runs.files import reading
-from tfp_flows.cli.runs.folder import RunRecord
+from tfp_flows.cli.runs.lock import check_unlocked
+from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.data import Schema
 
 if TYPE_CHECKING:
@@ -38,7 +41,9 @@ class FittedRun:
     def read(cls, folder: str | pathlib.Path) -> "FittedRun":
         """Reads the record; the model is not loaded yet."""
         path = pathlib.Path(folder)
-        if not path.exists() and path.with_name(path.name + ".partial").exists():
+        partial = path.with_name(path.name + ".partial")
+        if not path.exists() and partial.exists():
+            check_unlocked(partial / LOCK, f"{path}: a run is writing this folder")
             raise RunError(
                 f"{path}: the run is not complete: repeat its command with --resume"
             )
@@ -53,18 +58,17 @@ class FittedRun:
         """Returns the held-out rows' log-densities, and context if there is one."""
         arrays = self._arrays(HELD_OUT)
         with reading(self.folder / HELD_OUT):
-            return arrays["log_density"], arrays.get("context")
+            density, context = arrays["log_density"], arrays.get("context")
+            given = 0 if context is None else context.shape[1]
+        self._check_widths(HELD_OUT, self._widths[0], given)
+        return density, context
 
     def model(self) -> "DensityModel":
         """Loads the model."""
-        import keras
-
-        # Registers the classes that the file names.
-        import tfp_flows.models  # noqa: F401
-
-        path = self.folder / MODEL
-        with reading(path):
-            return keras.models.load_model(path, compile=False)
+        model = load_model(self.folder / MODEL, len(self.schema.columns))
+        size = model.distribution.event_shape.num_elements()
+        self._check_widths(MODEL, size, model.context_size or 0)
+        return model
 
     def yardsticks(self) -> "Yardsticks":
         """Loads the yardsticks."""
@@ -72,7 +76,25 @@ class FittedRun:
 
         arrays = self._arrays(YARDSTICKS)
         with reading(self.folder / YARDSTICKS):
-            return Yardsticks.from_arrays(arrays)
+            yardsticks = Yardsticks.from_arrays(arrays)
+            given = yardsticks.gaussian.context_size
+            size = len(yardsticks.gaussian.shift) - given
+        self._check_widths(YARDSTICKS, size, given)
+        return yardsticks
+
+    @property
+    def _widths(self) -> tuple[int, int]:
+        return len(self.schema.columns), len(self.schema.context_columns)
+
+    def _check_widths(self, name: str, num_columns: int, num_context: int) -> None:
+        """Refuses files that are not of one run."""
+        if (num_columns, num_context) != self._widths:
+            raise RunError(
+                f"{self.folder}: run.json is of {self._widths[0]} columns and "
+                f"{self._widths[1]} of context, {name} of {num_columns} and "
+                f"{num_context}: bring back the file of the same run, or fit the model "
+                "again with --overwrite"
+            )
 
     def _arrays(self, name: str) -> dict[str, np.ndarray]:
         path = self.folder / name

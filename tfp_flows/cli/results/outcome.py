@@ -11,6 +11,7 @@ import numpy as np
 from tfp_flows.cli.results.comparison import (
     Yardsticks,
     compare,
+    extreme_row,
     format_table,
     joined_rows,
 )
@@ -45,10 +46,13 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     _write_held_out(folder / HELD_OUT, test, density)
     yardsticks, floor, others = _others(task, model)
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
-    results = compare({_title(task, model): density, **others}, task.schema)
+    densities = {_title(task, model): density, **others}
+    results = compare(densities, task.schema)
     _write_metrics(task, model, progress, results, floor)
     write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
+    if (line := extreme_row(test, densities)) is not None:
+        print(line)
     print(floor.line())
 
 

@@ -2,13 +2,13 @@
 
 import pathlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from tfp_flows.data import Schema, missing_package
 
-__all__ = ["ENDINGS", "write_rows"]
+__all__ = ["ENDINGS", "write_lines", "write_rows"]
 
 ENDINGS = (".csv", ".parquet", ".npy", ".npz")
 
@@ -24,12 +24,17 @@ def write_rows(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     _WRITERS[path.suffix.lower()](path, schema, blocks)
 
 
+def write_lines(lines: TextIO, schema: Schema, blocks: Blocks) -> None:
+    """Writes rows as lines of .csv, those of `write_rows`, to an open stream."""
+    lines.write(",".join(map(_quoted, _names(schema))) + "\n")
+    for block in blocks:
+        # Nine digits tell any two float32 numbers apart.
+        np.savetxt(lines, _joined(block), fmt="%.9g", delimiter=",")
+
+
 def _write_csv(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
     with path.open("w", newline="", encoding="utf-8") as lines:
-        lines.write(",".join(map(_quoted, _names(schema))) + "\n")
-        for block in blocks:
-            # Nine digits tell any two float32 numbers apart.
-            np.savetxt(lines, _joined(block), fmt="%.9g", delimiter=",")
+        write_lines(lines, schema, blocks)
 
 
 def _write_parquet(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:

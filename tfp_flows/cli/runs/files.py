@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import zipfile
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.runs.lock import locked
 
-__all__ = ["check_target", "new_file", "reading", "write_json"]
+__all__ = ["beside", "naming", "new_file", "reading", "write_json"]
 
 # What the readers of JSON, NumPy, HDF5 and Keras files raise for one that is not whole.
 _SIGNS = (
@@ -26,45 +28,55 @@ _SIGNS = (
 )
 
 
-def check_target(
-    target: str | pathlib.Path, endings: tuple[str, ...], *, overwrite: bool
-) -> pathlib.Path:
-    """Returns the path of a file that may be written, or says why it may not."""
-    path = pathlib.Path(target)
-    if path.suffix.lower() not in endings:
-        raise RunError(
-            f"--out {path}: expected a file ending in {', '.join(endings)}, received "
-            f"{path.suffix or 'no ending'}: choose another name"
-        )
-    if path.exists() and not overwrite:
-        raise RunError(f"--out {path}: the file exists: add --overwrite to replace it")
-    if path.is_dir():
-        raise RunError(f"--out {path}: this is a folder: choose another name")
-    if not path.parent.is_dir():
-        raise RunError(f"--out {path}: there is no folder {path.parent}: make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise RunError(
-            f"--out {path}: the folder {path.parent} is not writable: choose another"
-        )
-    return path
+def beside(path: pathlib.Path) -> pathlib.Path:
+    """Where a file is written until it is whole; a killed command's is used again."""
+    # The ending is kept because writers choose their format by it.
+    return path.with_name(f".{path.stem}.tfp-flows-partial{path.suffix}")
 
 
 @contextlib.contextmanager
 def new_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a path to write to, which becomes `path` unless an error is raised."""
-    # The ending is kept because writers choose their format by it.
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    """Yields a path to write to, which becomes `path` unless an error is raised.
+
+    Raises:
+        RunError: another command is writing the same file.
+    """
+    partial = beside(path)
+    with naming(path), locked(partial, f"another command is writing {path}"):
+        try:
+            yield partial
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+    """Names the file or folder in an error that does not, as that of a full disk."""
     try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
-    with new_file(path) as beside:
-        beside.write_text(json.dumps(content, indent=2) + "\n")
+    """Writes JSON whole or not at all; numbers that JSON lacks as "inf" or "nan"."""
+    text = json.dumps(_finite(content), indent=2, allow_nan=False)
+    with new_file(path) as partial:
+        partial.write_text(text + "\n")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return str(float(content))
+    return content
 
 
 @contextlib.contextmanager

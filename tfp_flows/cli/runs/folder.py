@@ -1,60 +1,18 @@
 """The folder of a run: filled beside its place, and renamed when it is complete."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import pathlib
-import shutil
 import tempfile
-from typing import Any
+from collections.abc import Iterator
 
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.runs.files import reading, write_json
-from tfp_flows.cli.runs.options import FitOptions
-from tfp_flows.data import Schema
+from tfp_flows.cli.runs.contents import LOCK, STATE, check_own, is_begun, remove
+from tfp_flows.cli.runs.lock import check_unlocked, locked, sign
+from tfp_flows.cli.runs.record import RunRecord
 
-__all__ = ["RunDir", "RunRecord", "STATE"]
-
-_RECORD = "run.json"
-
-# The file that names the checkpoints.
-STATE = "state.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class RunRecord:
-    """What a run was asked for and given: the file `run.json`.
-
-    Attributes:
-        version: of this package.
-        options: fields of `FitOptions`.
-        schema: what a row of the data holds.
-        fingerprint: SHA-256 of the data's names and numbers.
-    """
-
-    version: str
-    options: dict[str, Any]
-    schema: Schema
-    fingerprint: str
-
-    @classmethod
-    def read(cls, folder: pathlib.Path) -> "RunRecord":
-        """Reads the record of the run in a folder."""
-        path = folder / _RECORD
-        if not path.is_file():
-            raise RunError(
-                f"{folder}: there is no run here (no {_RECORD}): give a folder that "
-                "tfp-flows fit wrote"
-            )
-        with reading(path):
-            content = json.loads(path.read_text())
-            content["options"] = dict(content["options"])
-            content["schema"] = Schema.from_dict(content["schema"])
-            return cls(**content)
-
-    def write(self, folder: pathlib.Path) -> None:
-        """Writes the record to a folder."""
-        write_json(folder / _RECORD, dataclasses.asdict(self))
+__all__ = ["RunDir"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,91 +35,116 @@ class RunDir:
         """Whether there is something to resume from."""
         return (self.partial / STATE).exists()
 
-    def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuses early what would fail, or destroy something, at the end."""
+    @property
+    def _claim(self) -> str:
+        return f"--out {self.final}: a run is writing this folder"
+
+    def check(self, data: str, *, resume: bool, overwrite: bool) -> None:
+        """Refuses early what would fail, or destroy something, at the end.
+
+        Args:
+            data: what the run reads.
+            resume: go on with what is in the partial folder.
+            overwrite: replace what is there.
+        """
+        check_unlocked(self.partial / LOCK, self._claim)
+        source = pathlib.Path(data).resolve()
+        if source.is_file() and {self.final, self.partial} & set(source.parents):
+            raise RunError(
+                f"--out {self.final}: the data {data} are in this folder: move them, "
+                "or choose another folder"
+            )
+        self._check_places(resume=resume, overwrite=overwrite)
+
+    def _check_places(self, *, resume: bool, overwrite: bool) -> None:
         if self.final.exists() and not self.final.is_dir():
             raise RunError(f"--out {self.final}: this is a file: choose another name")
-        if overwrite:
-            _check_replaceable(self.final)
-            _check_replaceable(self.partial)
+        check_own(self.partial)
         if resume and not self.partial.exists():
             state = "is complete" if self.final.exists() else "does not exist"
             raise RunError(
                 f"--resume: {self.partial} is not there and {self.final} {state}: "
                 "leave out --resume"
             )
-        if self.final.exists() and not overwrite:
-            raise RunError(
-                f"--out {self.final}: the folder exists: add --overwrite to replace it "
-                "when the run succeeds"
-            )
-        if self.partial.exists() and not (resume or overwrite):
+        self._check_final(overwrite=overwrite)
+        if is_begun(self.partial) and not (resume or overwrite):
             raise RunError(
                 f"--out {self.final}: an interrupted run is in {self.partial}: add "
                 "--resume to go on with it, or --overwrite to start again"
             )
 
-    def open(self, record: RunRecord, *, resume: bool) -> pathlib.Path:
-        """Returns the partial folder: a new one, or the one of the same run.
+    def _check_final(self, *, overwrite: bool) -> None:
+        if overwrite:
+            check_own(self.final)
+        elif self.final.exists():
+            raise RunError(
+                f"--out {self.final}: the folder exists: add --overwrite to replace it "
+                "when the run succeeds"
+            )
+
+    @contextlib.contextmanager
+    def opened(
+        self, record: RunRecord, *, resume: bool, overwrite: bool
+    ) -> Iterator[pathlib.Path]:
+        """Yields the partial folder, locked: a new one, or the one of the same run.
 
         Raises:
-            RunError: the run to resume had other options or data, or the folder
-                cannot be written.
+            RunError: another run writes it, the run to resume had other options or
+                data, or the folder cannot be written.
         """
-        if resume:
-            _check_same_run(RunRecord.read(self.partial), record)
-            return self.partial
+        with contextlib.ExitStack() as stack:
+            try:
+                self.partial.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.partial / LOCK, self._claim))
+                sign(self.partial / LOCK)
+                self._begin(record, resume=resume, overwrite=overwrite)
+            except OSError as error:
+                raise RunError(
+                    f"--out {self.final}: cannot write {self.partial} "
+                    f"({error.strerror}): choose another folder"
+                ) from error
+            yield self.partial
+
+    def _begin(self, record: RunRecord, *, resume: bool, overwrite: bool) -> None:
+        """Writes the record, or compares it; nobody else does so meanwhile."""
         try:
-            if self.partial.exists():
-                shutil.rmtree(self.partial)
-            self.partial.mkdir(parents=True)
+            # Time has passed since the first look.
+            self._check_places(resume=resume, overwrite=overwrite)
+        except RunError:
+            if not is_begun(self.partial):
+                self.abandon()
+            raise
+        if resume and is_begun(self.partial):
+            record.check_same(RunRecord.read(self.partial))
+        else:
+            remove(self.partial, but=LOCK)
             record.write(self.partial)
-        except OSError as error:
-            raise RunError(
-                f"--out {self.final}: cannot write {self.partial} ({error.strerror}): "
-                "choose another folder"
-            ) from error
-        return self.partial
 
     def abandon(self) -> None:
-        """Removes the partial folder."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+        """Removes the partial folder, as far as the disk lets it."""
+        with contextlib.suppress(OSError):
+            remove(self.partial)
 
-    def finish(self) -> None:
+    def finish(self, *, overwrite: bool) -> None:
         """Puts the complete run in its place; an old one goes only then."""
-        if not self.final.exists():
+        self._check_final(overwrite=overwrite)
+        if self.final.exists():
+            self._replace()
+        else:
             os.rename(self.partial, self.final)
-            return
+        (self.final / LOCK).unlink(missing_ok=True)
+
+    def _replace(self) -> None:
         # A new folder of our own: any other name could be somebody's.
         aside = tempfile.mkdtemp(prefix=f".{self.final.name}.", dir=self.final.parent)
         old = pathlib.Path(aside, self.final.name)
         try:
             os.rename(self.final, old)
             os.rename(self.partial, self.final)
-        except OSError:
+        except BaseException:
             if old.exists():
                 os.rename(old, self.final)
+            os.rmdir(aside)
             raise
-        finally:
-            if self.final.exists():
-                shutil.rmtree(aside)
-
-
-def _check_replaceable(folder: pathlib.Path) -> None:
-    """Refuses to replace a folder that holds something else than a run."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _RECORD).exists():
-        raise RunError(
-            f"--out {folder}: --overwrite replaces only the folder of a run, and there "
-            f"is no {_RECORD} in this one: choose another folder"
-        )
-
-
-def _check_same_run(earlier: RunRecord, now: RunRecord) -> None:
-    difference = FitOptions(**now.options).difference(earlier.options)
-    if difference is None and earlier.fingerprint != now.fingerprint:
-        difference = f"the data were {earlier.options['data']} and have changed"
-    if difference is not None:
-        raise RunError(
-            f"--resume: {difference}: repeat the command of the interrupted run, or "
-            "start again with --overwrite"
-        )
+        remove(old)
+        os.rmdir(aside)

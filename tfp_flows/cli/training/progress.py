@@ -4,9 +4,10 @@ import dataclasses
 import json
 import math
 import pathlib
+from typing import Any
 
+from tfp_flows.cli.runs.contents import STATE
 from tfp_flows.cli.runs.files import reading, write_json
-from tfp_flows.cli.runs.folder import STATE
 
 __all__ = ["Progress"]
 
@@ -40,7 +41,13 @@ class Progress:
         if not path.exists():
             return None
         with reading(path):
-            return cls(**json.loads(path.read_text()))
+            content = json.loads(path.read_text())
+            records = [
+                {name: _number(value) for name, value in record.items()}
+                for record in content["history"]
+            ]
+            best = _number(content["best_loss"])
+            return cls(**{**content, "best_loss": best, "history": records})
 
     @property
     def best_epoch(self) -> int:
@@ -60,3 +67,8 @@ class Progress:
         (folder / STATE).unlink(missing_ok=True)
         for path in folder.glob("epoch-*.keras"):
             path.unlink()
+
+
+def _number(written: Any) -> Any:
+    """Undoes what `write_json` does to an infinity or NaN."""
+    return float(written) if isinstance(written, str) else written

@@ -1,9 +1,11 @@
 """NumPy files: matrices of rows, and stacks of gray images."""
 
+import contextlib
 import functools
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -43,6 +45,7 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     what = "a whole NumPy file of numbers"
     with (
         refused(path, what, "save it again with numpy.save or numpy.savez", *errors),
+        _without_pickles(),
         # NumPy leaves a file open that turns out to be no archive.
         path.open("rb") as stream,
     ):
@@ -60,6 +63,17 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
             f"keys {', '.join(arrays) or 'none'}: save it again with these names"
         )
     return arrays
+
+
+@contextlib.contextmanager
+def _without_pickles() -> Iterator[None]:
+    """Keeps NumPy from advising to load what could run code."""
+    try:
+        yield
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise ValueError("it holds something else than numbers") from error
+        raise
 
 
 def _flatten(
@@ -99,7 +113,11 @@ def _check_numeric(path: pathlib.Path, array: np.ndarray) -> None:
             "array with .astype('float64')"
         )
     if array.size == 0:
-        raise DataError(f"{path}: the array of shape {list(array.shape)} has no rows")
+        lacks = "rows" if len(array) == 0 else "columns"
+        raise DataError(
+            f"{path}: the array of shape {list(array.shape)} has no {lacks}: give "
+            "another file"
+        )
 
 
 def _numbered(prefix: str, array: np.ndarray) -> tuple[str, ...]:

@@ -36,6 +36,11 @@ def open_file(path: str | pathlib.Path) -> Source:
             f"{path}: expected a file ending in {', '.join(_OPENERS)}, received "
             f"{path.suffix.lower() or 'no ending'}: convert it to one of these"
         )
+    if path.exists() and not path.is_file():
+        raise DataError(
+            f"{path}: expected a file, which is read more than once, received a pipe "
+            "or a device: write the data to a file first"
+        )
     if not path.is_file():
         raise DataError(f"{path}: there is no such file: check the name and folder")
     try:

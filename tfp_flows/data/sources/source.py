@@ -80,8 +80,8 @@ def not_numeric(where: object, name: str, row: int, value: Any) -> DataError:
     """Returns the error for a column that holds another value than a number."""
     return DataError(
         f"{where}: column {name!r} is not numeric (row {row}: {str(value)[:40]!r}): "
-        "mend the cell, or leave the column out with ",
-        Argument("exclude", [name]),
+        "mend the cell",
+        Argument("exclude", [name], lead=", or leave the column out with "),
     )
 
 

@@ -23,7 +23,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["deserialize", "serialize", "serialize_part"]
+__all__ = ["UntrustedError", "deserialize", "serialize", "serialize_part"]
 
 
 _TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
@@ -31,6 +31,10 @@ _FUNCTION_MODULES = (
     "tensorflow_probability.python.distributions.",
     "tensorflow_probability.python.bijectors.",
 )
+
+
+class UntrustedError(ValueError):
+    """A file names a class or function that it may not; nothing was called."""
 
 
 def serialize(value: Any) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def deserialize(data: Mapping[str, Any]) -> Any:
     """Rebuilds what `serialize` wrote, with fresh values in its variables.
 
     Raises:
-        ValueError: a class or function is neither trusted nor registered.
+        UntrustedError: a class or function is neither trusted nor registered.
     """
     return _Reader(data["objects"]).read(data["root"])
 
@@ -251,13 +255,14 @@ def _find(name: str) -> Any:
     if module == "registered":
         found = keras.saving.get_registered_object(path)
         if found is None:
-            raise ValueError(
+            raise UntrustedError(
                 f"{path!r} is not registered. Import the module that registers it "
                 "with keras.saving.register_keras_serializable before loading."
             )
         return found
     if module.split(".")[0] not in _TRUSTED:
-        raise ValueError(f"{name!r} is not part of {', '.join(_TRUSTED)}: refused.")
+        trusted = ", ".join(_TRUSTED)
+        raise UntrustedError(f"{name!r} is not part of {trusted}: refused.")
     if module.startswith("tfp_flows."):
         # An older file names the module that defined the class then.
         package = importlib.import_module(".".join(module.split(".")[:2]))
@@ -268,7 +273,7 @@ def _find(name: str) -> Any:
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
+        raise UntrustedError(
             f"{name!r} is not in the versions that are installed: install those that "
             "wrote the file."
         ) from error
@@ -293,7 +298,7 @@ def _find_class(name: str, may_construct: Callable[[type], bool]) -> type:
     """Finds a class of the kind that a file may construct."""
     found = _find(name)
     if not isinstance(found, type) or not may_construct(found):
-        raise ValueError(f"{name!r} is no class that a saved model may construct.")
+        raise UntrustedError(f"{name!r} is no class that a saved model may construct.")
     return found
 
 
@@ -303,7 +308,7 @@ def _find_function(name: str) -> Any:
     The functions of whole libraries would include some that write files.
     """
     if not name.startswith(("registered:", *_FUNCTION_MODULES)):
-        raise ValueError(f"{name!r} is no function that a saved model may use.")
+        raise UntrustedError(f"{name!r} is no function that a saved model may use.")
     return _find(name)
 
 

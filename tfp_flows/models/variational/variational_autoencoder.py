@@ -327,10 +327,10 @@ class VariationalAutoencoder(StagedModel):
         model._set_stage(stage)
         return model
 
-    def export(self, filepath: str, *, verbose: bool = True) -> None:
+    def export(self, filepath: str, *, verbose: bool = False) -> None:
         """Writes a SavedModel that answers without this package.
 
-        Endpoints, with seed: int32 [2] and n, num_samples: int32 []:
+        Endpoints, with seed: int32 [2] or [] and n, num_samples: int32 []:
 
             encode(x, seed)              → a draw of q(z|x) and its mean, each [N, d]
             reconstruct(x, seed)         → [N, event...]
@@ -339,7 +339,7 @@ class VariationalAutoencoder(StagedModel):
 
         Args:
             filepath: directory to write.
-            verbose: as in Keras.
+            verbose: print each signature, as Keras does.
         """
         self._synchronize()
         x = tf.TensorSpec([None, *self.event_shape], self._latent.dtype, name="x")
