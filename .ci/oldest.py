@@ -85,10 +85,12 @@ def main():
         constraints.write_text("\n".join(pins))
         run(python, "-m", "venv", ENVIRONMENT)
         install = [ours, "-m", "pip", "install", "-q", "-c", constraints]
-        run(*install, "-e", ".[cli,data]", "pytest")
+        run(*install, "-e", ".[cli,data]", "pytest", "pytest-xdist")
         fit_digits(pathlib.Path(folder, "digits"))
     # Old packages call what newer ones beneath them deprecate.
-    run(ours, "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *TESTS)
+    parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+    ignore = ["-W", "ignore::DeprecationWarning"]
+    run(ours, "-m", "pytest", "-q", *parallel, *ignore, *TESTS)
 
 
 if __name__ == "__main__":

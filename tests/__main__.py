@@ -1,13 +1,15 @@
 """Everything that continuous integration checks: python -m tests [pytest options].
 
 Lint, format, types, then the tests. Options go to pytest: `--slow` adds the long
-learning curves, `-k NAME` selects.
+learning curves, `-k NAME` selects, `-n 0` runs them in one process.
 """
 
 import pathlib
 import subprocess
 import sys
 
+# A process a core: most of a test is one thread that builds graphs.
+IN_PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -16,7 +18,7 @@ def main():
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "tfp_flows"],
-        ["pytest", "-q", *sys.argv[1:]],
+        ["pytest", "-q", *IN_PARALLEL, *sys.argv[1:]],
     ]
     for command in commands:
         print("$ python -m", *command, flush=True)

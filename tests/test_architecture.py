@@ -73,14 +73,21 @@ ROOMS = {
         {"copulas"},
     ],
     "models": [
-        {"bridge", "learned_inverse", "penalties", "roll_back", "stage_relay"},
+        {
+            "bridge",
+            "learned_inverse",
+            "paths",
+            "penalties",
+            "roll_back",
+            "stage_relay",
+        },
         {"density_model"},
         {"flow_model"},
         {"alignment", "boosted", "energy", "variational"},
     ],
     "objectives": [
         {"objective"},
-        {"bounds", "likelihood", "penalties", "residuals"},
+        {"bounds", "flow_matching", "likelihood", "penalties", "residuals"},
     ],
     "testing": [
         {"integration", "numerics", "report"},

@@ -80,8 +80,8 @@ __all__ = [
     "inverse_certificate",
     "is_initialized",
     "layer_inputs",
-    "leaves",
     "learned_inverses",
+    "leaves",
     "nested_arguments",
     "whitening_init",
 ]
