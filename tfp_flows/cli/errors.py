@@ -1,6 +1,10 @@
 """What ends a command early, and with which exit code."""
 
-__all__ = ["RunError", "RunInterrupted", "in_flags"]
+import csv
+import io
+import shlex
+
+__all__ = ["RunError", "RunInterrupted", "as_word", "in_flags"]
 
 # Arguments of `tfp_flows.data` whose flag has another name.
 _FLAGS = {"how": "split"}
@@ -19,4 +23,11 @@ def in_flags(argument: str, value: object) -> str:
     flag = f"--{_FLAGS.get(argument, argument).replace('_', '-')}"
     if value is None or value is True:
         return flag
-    return f"{flag} {','.join(value) if isinstance(value, list) else value}"
+    return f"{flag} {as_word(value) if isinstance(value, list) else value}"
+
+
+def as_word(names: list[str]) -> str:
+    """Returns names as one word of a command line, as the parser reads it back."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return shlex.quote(line.getvalue())

@@ -62,7 +62,10 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         columns=options.columns,
         context=options.context,
         exclude=options.exclude,
+        weights=options.weights,
         drop_invalid=options.drop_invalid,
+        missing=options.missing,
+        header=options.header,
     )
     description = data.describe(table)
     print(description.text(), flush=True)
