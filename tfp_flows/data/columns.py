@@ -7,7 +7,7 @@ from tfp_flows.data.errors import Argument, DataError, listing
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.table import Schema
 
-__all__ = ["choose_columns"]
+__all__ = ["check_names", "choose_columns"]
 
 _COLUMNS, _CONTEXT, _EXCLUDE, _WEIGHTS = map(
     Argument, ("columns", "context", "exclude", "weights")
@@ -40,11 +40,11 @@ def choose_columns(
         )
     if context is None:
         context = offered.context_columns if source.conditions else ()
-    _check_names(where, offered.names, columns or (), _COLUMNS)
-    _check_names(where, offered.names, context, _CONTEXT)
-    _check_names(where, offered.names, exclude, _EXCLUDE)
+    check_names(where, offered.names, columns or (), _COLUMNS)
+    check_names(where, offered.names, context, _CONTEXT)
+    check_names(where, offered.names, exclude, _EXCLUDE)
     weighing = () if weights is None else (weights,)
-    _check_names(where, offered.names, weighing, _WEIGHTS)
+    check_names(where, offered.names, weighing, _WEIGHTS)
     _check_apart(where, columns or (), _COLUMNS, context, _CONTEXT)
     _check_apart(where, columns or (), _COLUMNS, weighing, _WEIGHTS)
     _check_apart(where, context, _CONTEXT, weighing, _WEIGHTS)
@@ -82,9 +82,10 @@ def _check_apart(
         )
 
 
-def _check_names(
+def check_names(
     where: str, known: Sequence[str], names: Sequence[str], argument: Argument
 ) -> None:
+    """Raises for a name that is not among those known, or is given twice."""
     for name in names:
         if name not in known:
             raise DataError(

@@ -142,17 +142,29 @@ class Table:
             row_numbers=numbers[rows],
         )
 
-    def equally_weighted(self) -> "Table":
-        """Returns N rows that count alike: each as often as its weight asks.
+    @property
+    def relative_weight(self) -> np.ndarray | None:
+        """The weights with mean 1, [N] float32; None without weights."""
+        if self.weight is None:
+            return None
+        return (self.weight / self.weight.mean()).astype("float32")
+
+    def equal_rows(self) -> np.ndarray:
+        """Returns N row indices that count alike: each as often as its weight asks.
 
         Systematic resampling: a row of weight w comes ⌊N w / Σw⌋ or ⌈N w / Σw⌉ times.
         """
         if self.weight is None:
-            return self
+            return np.arange(self.num_rows)
         places = (np.arange(self.num_rows) + 0.5) / self.num_rows
         share = np.cumsum(self.weight) / self.weight.sum()
-        rows = np.searchsorted(share, places).clip(max=self.num_rows - 1)
-        return dataclasses.replace(self.take(rows), weight=None)
+        return np.searchsorted(share, places).clip(max=self.num_rows - 1)
+
+    def equally_weighted(self) -> "Table":
+        """Returns the table of `equal_rows`, without weights."""
+        if self.weight is None:
+            return self
+        return dataclasses.replace(self.take(self.equal_rows()), weight=None)
 
     def finite_rows(self) -> np.ndarray:
         """Returns the [N] mask of rows in which every number is finite."""

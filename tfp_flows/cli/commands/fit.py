@@ -11,6 +11,7 @@ import tfp_flows
 from tfp_flows import data
 from tfp_flows.cli.errors import RunInterrupted
 from tfp_flows.cli.flows import check_base, choose_flow
+from tfp_flows.cli.parser import parse_bound
 from tfp_flows.cli.runs.folder import RunDir, RunRecord
 from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.startup import load_tensorflow
@@ -81,7 +82,9 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow)
     integers = description.integers if options.integers == "dequantize" else ()
-    schema = dataclasses.replace(table.schema, integer_columns=integers)
+    bounds = tuple(map(parse_bound, options.bounds))
+    data.check_bounds(table, bounds, integers)
+    schema = dataclasses.replace(table.schema, integer_columns=integers, bounds=bounds)
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
     record = RunRecord(

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.results.fitted import FittedRun
-from tfp_flows.cli.results.writers import ENDINGS, write_rows
+from tfp_flows.cli.results.writers import ENDINGS, column_types, write_rows
 from tfp_flows.cli.runs.files import check_target, new_file
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.data import DataError, Schema, stream_rows
@@ -26,7 +26,8 @@ def run(namespace: argparse.Namespace) -> None:
         fitted.model(), fitted.schema, namespace.n, seed=namespace.seed, context=context
     )
     with new_file(target) as beside:
-        write_rows(beside, fitted.schema, blocks)
+        types = column_types(namespace.context_data, context, fitted.schema)
+        write_rows(beside, fitted.schema, blocks, types)
     print(f"{namespace.n:,} rows drawn: {target}")
 
 
@@ -42,7 +43,13 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
     if source is None:
         print(f"context ({', '.join(names)}): of the held-out rows, in turn")
         return fitted.held_out()[1]
-    schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
+    known = fitted.schema
+    schema = Schema(
+        columns=names,
+        source_columns=known.source_columns,
+        header=known.header,
+        missing=known.missing,
+    )
     blocks = stream_rows(source, schema, batch_size=65_536)
     context = np.concatenate([values for values, _ in blocks])
     if not np.isfinite(context).all():
