@@ -59,7 +59,16 @@ ROOMS = {
     "data": [
         {"builtin", "errors", "photos", "table", "toys"},
         {"sources"},
-        {"check", "columns", "describe", "load", "split", "stream"},
+        {
+            "bounds",
+            "check",
+            "columns",
+            "describe",
+            "load",
+            "split",
+            "stream",
+            "weights",
+        },
     ],
     "diagnostics": [
         {"calibration", "comparison", "linear", "tails", "yardsticks"},

@@ -1,5 +1,6 @@
 """Every exported bijector, in the variants that differ in code."""
 
+import numpy as np
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
@@ -46,6 +47,14 @@ def continuous(**options):
 CASES = [
     Case("ActNorm", lambda: bijectors.ActNorm(3, **F64)),
     Case("ActNorm[image]", lambda: bijectors.ActNorm(2, **F64), (2, 2, 2)),
+    Case(
+        "Bounded",
+        lambda: bijectors.Bounded(
+            [-20.0, -np.inf, -25.0, -np.inf], [20.0, 30.0, np.inf, np.inf], **F64
+        ),
+        (4,),
+        exempt={"tail_gradients": "its domain is bounded"},
+    ),
     Case("Continuous", continuous),
     Case(
         "Continuous[gated, context]",

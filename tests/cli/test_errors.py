@@ -15,7 +15,8 @@ from tfp_flows.cli.parser import build_parser
     [
         ("columns", None, "--columns"),
         ("drop_invalid", True, "--drop-invalid"),
-        ("exclude", ["a", "b c"], "--exclude a,b c"),
+        ("exclude", ["a", "b"], "--exclude a,b"),
+        ("exclude", ["a, mm", "b"], "--exclude '\"a, mm\",b'"),
         ("integers", "dequantize", "--integers dequantize"),
         ("validation", 0.5, "--validation 0.5"),
         ("how", "tail", "--split tail"),

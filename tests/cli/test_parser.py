@@ -1,5 +1,6 @@
 """The command line answers at once, and complains in one line."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -7,6 +8,8 @@ import time
 import pytest
 
 from tfp_flows.cli import main, parser
+from tfp_flows.cli.errors import in_flags
+from tfp_flows.cli.runs.options import FitOptions
 
 
 def test_help_is_quick_and_loads_nothing_heavy():
@@ -51,6 +54,11 @@ def test_module_runs_as_command():
         ("fit d.csv --out o --learning-rate nan", "expected a positive number"),
         ("fit d.csv --out o --validation 1.5", "expected a fraction"),
         ("fit d.csv --out o --columns ,", "separated by commas"),
+        *(
+            (f"fit d.csv --out o --bounds {text}", "expected NAME=LOW:HIGH")
+            for text in ("a", "a=", "a=:", "a=1:0", "a=0:0", "=0:", "a=0:inf", "a=x:")
+        ),
+        ("fit d.csv --out o --header maybe", "'auto'"),
         ("fit d.csv --out o --flow planar", "autoregressive-affine"),
         ("sample run --out o.csv", "-n"),
     ],
@@ -61,9 +69,26 @@ def test_wrong_words_are_one_line(refused, words, message):
 
 def test_names_are_separated_by_commas():
     words = ["fit", "d", "--out", "o", "--columns", "a, b c", "--context", "d"]
-    parsed = parser.build_parser().parse_args(words)
-    assert parsed.columns == ("a", "b c")
-    assert parsed.context == ("d",)
+    words += ["--exclude", '"Length, mm",e', "--exclude", "f", "--weights", "w, kg"]
+    parsed = parser.build_parser().parse_args([*words, "--missing", "?"])
+    options = FitOptions.from_namespace(parsed)
+    assert options.columns == ("a", "b c")
+    assert options.context == ("d",)
+    assert options.exclude == ("Length, mm", "e", "f")
+    assert options.weights == "w, kg"
+    assert options.missing == ("?",)
+
+
+def test_what_a_message_says_is_read_back():
+    names = ["Length, mm", 'say "no"', "it's", "plain"]
+    words = ["fit", "d", "--out", "o", *shlex.split(in_flags("exclude", names))]
+    assert parser.build_parser().parse_args(words).exclude == names
+
+
+def test_bounds_may_be_open_on_one_side():
+    assert parser.parse_bound("a=0:") == ("a", 0.0, None)
+    assert parser.parse_bound("a=b=:1e3") == ("a=b", None, 1000.0)
+    assert parser.parse_bound("Length, mm=-1:1") == ("Length, mm", -1.0, 1.0)
 
 
 def test_data_lists_the_built_in_sets(capsys):

@@ -1,6 +1,8 @@
 """Files are read as they are, or refused in one line that names the remedy."""
 
 import builtins
+import dataclasses
+import json
 import os
 
 import numpy as np
@@ -114,8 +116,144 @@ def test_bad_csv_is_refused(tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
+    ("names", "low", "expected"),
+    [
+        ("0,1,2", 0, True),
+        (",0,1,2", 0, True),
+        ("2019,2020,2021", 0, True),
+        ("1,2,3", 0, True),
+        ("0.5,0.25,0.125", 0, False),
+        ("0.1,0.2,0.3", 0, False),
+        ("5.5,5.5,5.5", 0, False),
+        ("0,0,0", 100, False),
+        ("", 0, False),
+    ],
+)
+def test_first_line_of_numbers(tmp_path, names, low, expected):
+    rows = np.random.default_rng(1).normal(low, size=(200, 3)).tolist()
+    if names.startswith(","):
+        rows = [[i, *row] for i, row in enumerate(rows)]
+    lines = [names] if names else []
+    lines += [",".join(map(repr, row)) for row in rows]
+    path = write(tmp_path, "\n".join(lines))
+    table = data.read_table(path)
+    assert table.header is expected
+    assert len(table.values) == 200 + bool(names) - expected
+    assert data.describe(table).first_line.startswith("names" if expected else "a row")
+    row = data.read_table(path, header="no")
+    assert len(row.values) == 200 + bool(names)
+    for read in (table, row):
+        schema = json.loads(json.dumps(dataclasses.asdict(read.schema)))
+        again = data.load_like(path, data.Schema.from_dict(schema))
+        np.testing.assert_array_equal(again.values, read.values)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (np.random.default_rng(0).integers(0, 17, (100, 64)), True),
+        (np.arange(6400).reshape(100, 64), False),
+        (np.random.default_rng(0).normal(size=(100, 64)).cumsum(axis=0), True),
+    ],
+)
+def test_first_line_that_rises_is_a_header_unless_rows_do(tmp_path, rows, expected):
+    lines = [
+        ",".join(map(str, 400 + np.arange(64))),
+        *(",".join(map(str, r)) for r in rows),
+    ]
+    table = data.read_table(write(tmp_path, "\n".join(lines)))
+    assert table.header is expected
+
+
+def test_first_line_with_text_above_text_may_be_a_row(tmp_path):
+    numbers = np.linspace(0.1, 0.9, 50).tolist()
+    lines = [f"{'uv'[i % 2]},{number!r}" for i, number in enumerate(numbers)]
+    path = write(tmp_path, "\n".join(lines))
+    assert data.read_table(path, exclude=["x0"]).values.shape == (50, 1)
+    assert data.read_table(path, header="yes", exclude=["u"]).columns == ("0.1",)
+    with pytest.raises(data.DataError, match="no first line of numbers.*header=…"):
+        data.read_table(write(tmp_path, "a,b\n1,2\n"), header="no")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b c;d\n0,125;1,5;-2,3e1\n1;2;3\n",
+        "0,125;1,5;-2,3e1\n1;2;3\n",
+        '"Length, mm";b;c\n0,125;1,5;-2,3e1\n1;2;3\n',
+        "a\tb\tc\n0.125\t1.5\t-23.0\n1\t2\t3\n",
+        "a|b|c\n0.125|1.5|-23.0\n1|2|3\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_other_separators_decimal_commas_and_utf_16(tmp_path, text, encoding):
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode(encoding))
+    table = data.read_table(path)
+    np.testing.assert_array_equal(table.values, [[0.125, 1.5, -23], [1, 2, 3]])
+    assert len(table.columns) == 3
+
+
+def test_decimal_commas_are_read_to_the_last_digit(tmp_path, rows):
+    lines = [";".join(map(repr, row)).replace(".", ",") for row in rows.tolist()]
+    table = data.read_table(write(tmp_path, "\n".join(["a;b;c", *lines])))
+    np.testing.assert_array_equal(table.values, rows)
+
+
+def test_text_among_numbers_may_be_declared_missing(tmp_path, rows):
+    lines = [",".join(map(repr, row)) for row in rows.tolist()]
+    text = "\n".join(["a,b,c", *lines, "?,-999,1.5", "1,2,x y", "?,3,u"])
+    path = write(tmp_path, text)
+    with pytest.raises(data.DataError) as caught:
+        data.read_table(path)
+    assert "2 of 33 cells of 'a' are '?', 2 of 33 cells of 'c' are 'u', 'x y'" in str(
+        caught.value
+    )
+    assert "missing=['?', 'u', 'x y']" in str(caught.value)
+    options = {"missing": ["?", "u", "x y", "-999"]}
+    table = data.read_table(path, **options)
+    assert np.isnan(table.values).sum(axis=0).tolist() == [2, 1, 2]
+    assert data.read_table(path, drop_invalid=True, **options).dropped == 3
+    again = data.load_like(path, table.schema)
+    np.testing.assert_array_equal(again.values, table.values)
+    np.save(tmp_path / "t.npy", np.where(rows > 1, -999, rows))
+    array = data.read_table(tmp_path / "t.npy", missing=["-999"]).values
+    np.testing.assert_array_equal(np.isnan(array), rows > 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("größe,b\n1,2\n".encode("latin1"), "iconv -f latin1 -t utf-8 t.csv"),
+        (b"a,b\n" + b"1,2\n" * 30_000 + b"\xe9,2\n", "iconv"),
+        (b"# by x\na,b\n1,2\n", r"first line is a comment.*grep -v '\^#' t.csv"),
+        (b"a,b\n1,2\n# by x\n3,4\n", "row 2 is a comment"),
+        (b"a;b\n1,5;2.5\n", r"decimal comma \('1,5'\), others a point \('2.5'\)"),
+    ],
+)
+def test_other_ways_to_write_a_text_are_refused(tmp_path, content, message):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(data.DataError, match=message):
+        data.read_table(path)
+
+
+def test_weights_are_read_beside_the_columns(tmp_path):
+    path = write(tmp_path, "a,w,b\n1.5,2,3\n4,0,6\n7,1,8\n1,,1\n")
+    table = data.read_table(path, weights="w", context=["b"], drop_invalid=True)
+    assert (table.columns, table.context_columns) == (("a",), ("b",))
+    np.testing.assert_array_equal(table.weight, [2, 0, 1])
+    np.testing.assert_array_equal(table.equally_weighted().values[:, 0], [1.5, 1.5, 7])
+    plain = data.read_table(path, exclude=["w"], context=["b"]).take(np.arange(3))
+    assert plain.equally_weighted() is plain
+    assert plain.fingerprint() != table.fingerprint()
+
+
+@pytest.mark.parametrize(
     ("choice", "message"),
     [
+        ({"context": ["a"], "weights": "a"}, "both context=… and weights=…"),
+        ({"weights": "z"}, "weights=… names the column 'z'"),
         ({"columns": ["a", "z"]}, "'z', which is not there: its columns are a, b"),
         ({"context": ["z"]}, "context=… names the column 'z'"),
         ({"columns": ["a"], "context": ["a"]}, "both columns=… and context=…"),

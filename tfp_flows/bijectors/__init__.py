@@ -38,6 +38,7 @@ from tfp_flows.bijectors.pointwise.activations import (
     MonotoneSpline,
     SmoothLeakyReLU,
 )
+from tfp_flows.bijectors.pointwise.bounded import Bounded
 from tfp_flows.bijectors.pointwise.logit import Logit
 from tfp_flows.bijectors.pointwise.soft_log_tails import SoftLogTails
 from tfp_flows.bijectors.structure.conditioning import (
@@ -50,6 +51,7 @@ from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = [
     "ActNorm",
+    "Bounded",
     "Continuous",
     "Coupling",
     "ExactDivergence",

@@ -1,8 +1,11 @@
 """What ends a command early, and with which exit code."""
 
+import csv
+import io
+import shlex
 from collections.abc import Container
 
-__all__ = ["RunError", "RunInterrupted", "in_flags"]
+__all__ = ["RunError", "RunInterrupted", "as_word", "in_flags"]
 
 # Arguments of `tfp_flows.data` whose flag has another name.
 _FLAGS = {"how": "split"}
@@ -35,4 +38,11 @@ def in_flags(
     flag = f"--{name.replace('_', '-')}"
     if value is None or value is True:
         return flag
-    return f"{flag} {','.join(value) if isinstance(value, list) else value}"
+    return f"{flag} {as_word(value) if isinstance(value, list) else value}"
+
+
+def as_word(names: list[str]) -> str:
+    """Returns names as one word of a command line, as the parser reads it back."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return shlex.quote(line.getvalue())

@@ -1,6 +1,7 @@
 """The words that `tfp-flows` understands, and their help."""
 
 import argparse
+import csv
 import math
 from collections.abc import Callable
 from typing import NoReturn
@@ -8,7 +9,7 @@ from typing import NoReturn
 import tfp_flows
 from tfp_flows.cli.flows import BASES, FLOWS
 
-__all__ = ["build_parser"]
+__all__ = ["build_parser", "parse_bound"]
 
 _DATA_HELP = (
     "a .csv, .parquet, .npy or .npz file, or the name of a built-in set "
@@ -118,14 +119,46 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_table_options(group: argparse._ArgumentGroup) -> None:
+    for option, metavar, use in (
+        ("columns", "A,B", "to model (all)"),
+        ("context", "C,D", "to condition on (none)"),
+        ("exclude", "E,F", "to leave out; a name with a comma in double quotes"),
+    ):
+        group.add_argument(
+            f"--{option}",
+            type=_names,
+            action="extend",
+            default=[] if option == "exclude" else None,
+            metavar=metavar,
+            help=f"columns {use}",
+        )
     group.add_argument(
-        "--columns", type=_names, metavar="A,B", help="columns to model (all)"
+        "--weights",
+        type=_one_name,
+        metavar="W",
+        help="column of the rows' weights, not modeled (all count alike)",
     )
     group.add_argument(
-        "--context", type=_names, metavar="C,D", help="columns to condition on (none)"
+        "--bounds",
+        type=_bounds,
+        action="extend",
+        default=[],
+        metavar="A=0:1,B=0:",
+        help="ends of a column's range, which samples never leave; one may be open",
     )
     group.add_argument(
-        "--exclude", type=_names, default=(), metavar="E,F", help="columns to leave out"
+        "--missing",
+        type=_names,
+        action="extend",
+        default=[],
+        metavar="?,-999",
+        help="cells that stand for a missing number",
+    )
+    group.add_argument(
+        "--header",
+        choices=("yes", "no", "auto"),
+        default="auto",
+        help="whether a first line of numbers holds the columns' names (%(default)s)",
     )
     fraction = _real(lambda x: 0 < x < 1, "a fraction between 0 and 1")
     for part, use in (("validation", "to stop on"), ("test", "to report on")):
@@ -249,9 +282,44 @@ def _real(accept: Callable[[float], bool], what: str) -> Callable[[str], float]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    """Names separated by commas; one with a comma stands in double quotes."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    names = tuple(name.strip() for name in fields if name.strip())
     if not names:
         raise argparse.ArgumentTypeError(
             f"expected column names separated by commas, received {text!r}"
         )
     return names
+
+
+def _one_name(text: str) -> str:
+    return _names(text)[0] if text.startswith('"') else text.strip()
+
+
+def _bounds(text: str) -> tuple[str, ...]:
+    fields = _names(text)
+    for field in fields:
+        try:
+            parse_bound(field)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                "expected NAME=LOW:HIGH with LOW below HIGH, of which one may be left "
+                f"out, received {field!r}"
+            ) from None
+    return fields
+
+
+def parse_bound(text: str) -> tuple[str, float | None, float | None]:
+    """Returns name, low and high of `NAME=LOW:HIGH`; None for an end left out.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    name, _, ends = text.rpartition("=")
+    low, high = (float(end) if end.strip() else None for end in ends.split(":"))
+    given = [end for end in (low, high) if end is not None]
+    if not (name and given and all(map(math.isfinite, given))) or given != sorted(
+        set(given)
+    ):
+        raise ValueError(f"no bounds: {text!r}")
+    return name.strip(), low, high

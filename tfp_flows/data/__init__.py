@@ -1,5 +1,6 @@
 """Tables and small images: reading, describing, checking and splitting them."""
 
+from tfp_flows.data.bounds import check_bounds, moved_end
 from tfp_flows.data.builtin import BUILT_IN, load_builtin
 from tfp_flows.data.check import IntegerPolicy, check, check_finite
 from tfp_flows.data.describe import Description, describe
@@ -18,12 +19,14 @@ __all__ = [
     "Split",
     "Table",
     "check",
+    "check_bounds",
     "check_finite",
     "describe",
     "load",
     "load_builtin",
     "load_like",
     "missing_package",
+    "moved_end",
     "read_table",
     "split_rows",
     "stream_rows",

@@ -7,9 +7,11 @@ from tfp_flows.data.errors import Argument, DataError, listing
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.table import Schema
 
-__all__ = ["choose_columns"]
+__all__ = ["check_names", "choose_columns"]
 
-_COLUMNS, _CONTEXT, _EXCLUDE = map(Argument, ("columns", "context", "exclude"))
+_COLUMNS, _CONTEXT, _EXCLUDE, _WEIGHTS = map(
+    Argument, ("columns", "context", "exclude", "weights")
+)
 
 
 def choose_columns(
@@ -17,6 +19,7 @@ def choose_columns(
     columns: Sequence[str] | None,
     context: Sequence[str] | None,
     exclude: Sequence[str],
+    weights: str | None = None,
 ) -> Schema:
     """Returns the schema of rows that hold the chosen columns.
 
@@ -25,6 +28,7 @@ def choose_columns(
         columns: names to model; None for all that remain.
         context: names to condition on; None for what the source conditions on.
         exclude: names to leave out.
+        weights: name of the column of the rows' weights, which is not modeled.
     """
     where, offered = source.where, source.schema
     if offered.image_shape is not None and (columns or exclude):
@@ -36,19 +40,15 @@ def choose_columns(
         )
     if context is None:
         context = offered.context_columns if source.conditions else ()
-    _check_names(where, offered.names, columns or (), _COLUMNS)
-    _check_names(where, offered.names, context, _CONTEXT)
-    _check_names(where, offered.names, exclude, _EXCLUDE)
-    overlap = sorted(set(columns or ()) & set(context))
-    if overlap:
-        raise DataError(
-            f"{where}: column {overlap[0]!r} is in both ",
-            _COLUMNS,
-            " and ",
-            _CONTEXT,
-            ": a column is either modeled or conditioned on, name it once",
-        )
-    left_out = {*context, *exclude}
+    check_names(where, offered.names, columns or (), _COLUMNS)
+    check_names(where, offered.names, context, _CONTEXT)
+    check_names(where, offered.names, exclude, _EXCLUDE)
+    weighing = () if weights is None else (weights,)
+    check_names(where, offered.names, weighing, _WEIGHTS)
+    _check_apart(where, columns or (), _COLUMNS, context, _CONTEXT)
+    _check_apart(where, columns or (), _COLUMNS, weighing, _WEIGHTS)
+    _check_apart(where, context, _CONTEXT, weighing, _WEIGHTS)
+    left_out = {*context, *exclude, *weighing}
     chosen = tuple(c for c in (columns or offered.columns) if c not in left_out)
     if not chosen:
         raise DataError(
@@ -64,9 +64,28 @@ def choose_columns(
     )
 
 
-def _check_names(
+def _check_apart(
+    where: str,
+    names: Sequence[str],
+    argument: Argument,
+    others: Sequence[str],
+    other: Argument,
+) -> None:
+    overlap = sorted(set(names) & set(others))
+    if overlap:
+        raise DataError(
+            f"{where}: column {overlap[0]!r} is in both ",
+            argument,
+            " and ",
+            other,
+            ": a column is modeled, conditioned on or a weight, name it once",
+        )
+
+
+def check_names(
     where: str, known: Sequence[str], names: Sequence[str], argument: Argument
 ) -> None:
+    """Raises for a name that is not among those known, or is given twice."""
     for name in names:
         if name not in known:
             raise DataError(

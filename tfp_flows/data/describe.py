@@ -36,6 +36,8 @@ class Description:
             of them modeled.
         integers: columns that hold only integers.
         discrete: columns with few distinct or often repeated values.
+        first_line: how a first line was read that could be names or a row.
+        effective_rows: (Σw)² / Σw² of the rows' weights; None without weights.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Description:
     duplicated: tuple[tuple[str, str], ...] = ()
     integers: tuple[str, ...] = ()
     discrete: tuple[str, ...] = ()
+    first_line: str | None = None
+    effective_rows: float | None = None
 
     def text(self) -> str:
         """Returns the description as lines of a label and a value."""
@@ -65,6 +69,10 @@ class Description:
             ("dropped", f"{self.dropped:,}"),
             ("columns", columns),
         ]
+        if self.first_line is not None:
+            lines.insert(1, ("first line", self.first_line))
+        if self.effective_rows is not None:
+            lines.append(("weights", f"worth {self.effective_rows:,.0f} equal rows"))
         if self.context_columns:
             lines.append(("context", listing(self.context_columns)))
         if self.invalid:
@@ -93,6 +101,8 @@ def describe(table: Table) -> Description:
         dropped=table.dropped,
         invalid=int(len(finite) - finite.sum()),
         missing=_missing(table),
+        first_line=_first_line(table),
+        effective_rows=_effective_rows(table.weight),
     )
     if table.image_shape is not None or not len(values):
         return description
@@ -104,6 +114,19 @@ def describe(table: Table) -> Description:
         integers=_where(table.columns, (values == np.rint(values)).all(axis=0)),
         discrete=_where(table.columns, [_looks_discrete(c) for c in values.T]),
     )
+
+
+def _first_line(table: Table) -> str | None:
+    if table.header is None:
+        return None
+    names = listing(table.source_columns, 4)
+    if table.header:
+        return f"names, {names} (header no: a row)"
+    return f"a row, columns named {names} (header yes: names)"
+
+
+def _effective_rows(weight: np.ndarray | None) -> float | None:
+    return None if weight is None else float(weight.sum() ** 2 / np.sum(weight**2))
 
 
 def _missing(table: Table) -> tuple[str, ...]:

@@ -1,103 +1,133 @@
 """Whole tables: of chosen columns, or of those that a model was fitted to."""
 
+import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from tfp_flows.data.columns import choose_columns
+from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.data.sources.open import open_file, open_source
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
+from tfp_flows.data.weights import check_weight
 
 __all__ = ["load", "load_like", "read_table"]
 
 _ROWS_AT_A_TIME = 65_536
+_HEADER = {"yes": True, "no": False, "auto": None}
 
 
-def load(
-    source: str | pathlib.Path,
-    *,
-    columns: Sequence[str] | None = None,
-    context: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
-    drop_invalid: bool = False,
-) -> Table:
-    """Loads a built-in set by name, or else reads a file (see `read_table`).
+def load(source: str | pathlib.Path, **options: Any) -> Table:
+    """Loads a built-in set by name, or else reads a file.
+
+    Args:
+        source: a name, or a file.
+        **options: as for `read_table`.
 
     Example:
         >>> load("moons").values.shape
         (20000, 2)
     """
-    return _read(open_source(source), columns, context, exclude, drop_invalid)
+    return _read(open_source, source, **options)
 
 
-def read_table(
-    path: str | pathlib.Path,
-    *,
-    columns: Sequence[str] | None = None,
-    context: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
-    drop_invalid: bool = False,
-) -> Table:
+def read_table(path: str | pathlib.Path, **options: Any) -> Table:
     """Reads a `.csv`, `.parquet`, `.npy` or `.npz` file.
 
     Columns of arrays are named `x0, x1, ...`; a uint8 array [N, H, W] or [N, H, W, C]
     holds images of 256 levels; the array `context` of a `.npz` file is conditioned on
-    unless `context` names other columns.
+    unless `context` names other columns. Text files may be separated by semicolons,
+    tabs or bars, and have decimal commas then.
 
     Args:
         path: the file.
-        columns: names of the modeled columns; None for all that remain.
-        context: names of the columns to condition on.
-        exclude: names of columns to leave out.
-        drop_invalid: leave out rows with NaN or infinities, and count them.
+        **options: all optional.
+            columns: names of the modeled columns; None for all that remain.
+            context: names of the columns to condition on.
+            exclude: names of columns to leave out.
+            weights: name of the column that holds the rows' weights.
+            drop_invalid: leave out rows with NaN or infinities, and count them.
+            missing: cells that stand for a missing number, such as `["?", "-999"]`.
+            header: "yes" if a first line of numbers holds names, "no" if it is a row,
+                "auto" to take it for names where it is unlike the rows.
 
     Raises:
         DataError: the file is missing, empty, truncated or of another kind, or a column
-            is not numeric or not there.
+            is not numeric or not there, or weights are no numbers ≥ 0.
     """
-    return _read(open_file(path), columns, context, exclude, drop_invalid)
+    return _read(open_file, path, **options)
 
 
 def load_like(
     source: str | pathlib.Path, schema: Schema, *, drop_invalid: bool = False
 ) -> Table:
     """Loads rows that follow the schema of the data a model was fitted to."""
-    batches = stream_rows(source, schema, _ROWS_AT_A_TIME)
-    table = _joined(source, batches, schema)
+    values, context = zip(*stream_rows(source, schema, _ROWS_AT_A_TIME), strict=True)
+    joined = np.concatenate(context) if schema.context_columns else None
+    table = _table(source, schema, np.concatenate(values), joined)
     return table.drop_invalid() if drop_invalid else table
 
 
 def _read(
-    source: Source,
-    columns: Sequence[str] | None,
-    context: Sequence[str] | None,
-    exclude: Sequence[str],
-    drop_invalid: bool,
+    open_rows: Callable[..., Source],
+    where: str | pathlib.Path,
+    *,
+    columns: Sequence[str] | None = None,
+    context: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    weights: str | None = None,
+    drop_invalid: bool = False,
+    missing: Sequence[str] = (),
+    header: Literal["yes", "no", "auto"] = "auto",
 ) -> Table:
-    schema = choose_columns(source, columns, context, exclude)
-    batches = source.batches(schema, _ROWS_AT_A_TIME)
-    table = _joined(source.where, batches, schema, source.partition)
-    return table.drop_invalid() if drop_invalid else table
+    source = open_rows(where, _HEADER[header], tuple(missing))
+    if header == "no" and source.header is None:
+        raise DataError(
+            f"{source.where}: there is no first line of numbers to read as a row: "
+            "leave out ",
+            Argument("header"),
+        )
+    schema = choose_columns(source, columns, context, exclude, weights)
+    schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
+    names = schema.names if weights is None else (*schema.names, weights)
+    batches = source.batches(names, _ROWS_AT_A_TIME, missing=missing, whole=True)
+    rows = np.concatenate(list(batches))
+    size = len(schema.columns)
+    table = _table(
+        source.where,
+        schema,
+        rows[:, :size],
+        rows[:, size : len(schema.names)] if schema.context_columns else None,
+        weight=None if weights is None else rows[:, -1],
+        partition=source.partition,
+    )
+    table = table.drop_invalid() if drop_invalid else table
+    if weights is not None:
+        check_weight(table, weights)
+    return table
 
 
-def _joined(
+def _table(
     source: str | pathlib.Path,
-    batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
     schema: Schema,
-    partition: np.ndarray | None = None,
+    values: np.ndarray,
+    context: np.ndarray | None,
+    **fields: Any,
 ) -> Table:
-    values, context = zip(*batches, strict=True)
     return Table(
         name=pathlib.Path(source).stem,
-        values=np.concatenate(values),
+        values=values,
         columns=schema.columns,
-        context=np.concatenate(context) if schema.context_columns else None,
+        context=context,
         context_columns=schema.context_columns,
         source_columns=schema.source_columns,
         image_shape=schema.image_shape,
         levels=schema.levels,
-        partition=partition,
+        header=schema.header,
+        missing=schema.missing,
+        **fields,
     )

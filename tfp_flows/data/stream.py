@@ -33,14 +33,16 @@ def stream_rows(
     Raises:
         DataError: the rows do not follow the schema.
     """
-    opened = open_source(source)
-    for values, context in opened.batches(_found(opened, schema), batch_size):
+    opened = open_source(source, schema.header, schema.missing)
+    names, width = _found(opened, schema), len(schema.columns)
+    for rows in opened.batches(names, batch_size, missing=schema.missing):
+        values, context = rows[:, :width], rows[:, width:]
         _check_grid(opened.where, values, schema)
-        yield values, context
+        yield values, context if schema.context_columns else None
 
 
-def _found(source: Source, schema: Schema) -> Schema:
-    """Returns the schema with the source's own names of its columns."""
+def _found(source: Source, schema: Schema) -> tuple[str, ...]:
+    """Returns the source's own names of the schema's columns."""
     _check_image(source, schema)
     names, known = schema.names, source.schema.names
     expected = f"{source.where}: expected {len(names)} columns ({listing(names)})"
@@ -55,12 +57,11 @@ def _found(source: Source, schema: Schema) -> Schema:
                 f"{expected}, but {listing(missing)} {verb} not among its {len(known)} "
                 f"({listing(known)}): {remedy}"
             )
-        return schema
+        return names
     if len(known) == len(schema.source_columns) and set(names) <= set(known):
-        return schema
+        return names
     if len(known) == len(names):
-        width = len(schema.columns)
-        return Schema(known[:width], known[width:])
+        return known
     raise DataError(
         f"{expected}, received {len(known)}: give the columns that the model was "
         "fitted to"

@@ -3,12 +3,15 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tfp_flows.data.errors import Argument, DataError
 
-__all__ = ["Schema", "Table"]
+__all__ = ["Bound", "Schema", "Table"]
+
+Bound = tuple[str, float | None, float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Schema:
         image_shape: (H, W, C) when a row is a flattened image.
         levels: number of gray levels `0, ..., levels - 1` of an image.
         integer_columns: names of the columns modeled as integers.
+        bounds: (name, low, high) of columns with bounds; None where there is none.
+        header: whether a first line that could be a row was taken for names; None
+            where there was no such line.
+        missing: cells that stand for a missing number.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +37,9 @@ class Schema:
     image_shape: tuple[int, int, int] | None = None
     levels: int | None = None
     integer_columns: tuple[str, ...] = ()
+    bounds: tuple[Bound, ...] = ()
+    header: bool | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,15 +49,7 @@ class Schema:
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
         """Builds a schema from `dataclasses.asdict` after a trip through JSON."""
-        shape = fields["image_shape"]
-        return cls(
-            columns=tuple(fields["columns"]),
-            context_columns=tuple(fields["context_columns"]),
-            source_columns=tuple(fields["source_columns"]),
-            image_shape=None if shape is None else (shape[0], shape[1], shape[2]),
-            levels=fields["levels"],
-            integer_columns=tuple(fields["integer_columns"]),
-        )
+        return cls(**{name: _as_tuple(value) for name, value in fields.items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Table:
         partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes
             its own split.
         dropped: number of rows left out because they held no finite number.
+        weight: [N], how much each row counts; None where all count alike.
+        header: as in `Schema`.
+        missing: as in `Schema`.
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
     """
@@ -80,6 +85,9 @@ class Table:
     levels: int | None = None
     partition: np.ndarray | None = None
     dropped: int = 0
+    weight: np.ndarray | None = None
+    header: bool | None = None
+    missing: tuple[str, ...] = ()
     row_numbers: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -111,7 +119,13 @@ class Table:
             source_columns=self.source_columns or self.columns,
             image_shape=self.image_shape,
             levels=self.levels,
+            header=self.header,
+            missing=self.missing,
         )
+
+    def row_number(self, row: int) -> int:
+        """Returns the place of a row in the source, from 1."""
+        return row + 1 if self.row_numbers is None else int(self.row_numbers[row])
 
     def take(self, rows: np.ndarray) -> "Table":
         """Returns the table of the given row indices (or boolean mask)."""
@@ -124,14 +138,41 @@ class Table:
             values=self.values[rows],
             context=None if context is None else context[rows],
             partition=None if partition is None else partition[rows],
+            weight=None if self.weight is None else self.weight[rows],
             row_numbers=numbers[rows],
         )
+
+    @property
+    def relative_weight(self) -> np.ndarray | None:
+        """The weights with mean 1, [N] float32; None without weights."""
+        if self.weight is None:
+            return None
+        return (self.weight / self.weight.mean()).astype("float32")
+
+    def equal_rows(self) -> np.ndarray:
+        """Returns N row indices that count alike: each as often as its weight asks.
+
+        Systematic resampling: a row of weight w comes ⌊N w / Σw⌋ or ⌈N w / Σw⌉ times.
+        """
+        if self.weight is None:
+            return np.arange(self.num_rows)
+        places = (np.arange(self.num_rows) + 0.5) / self.num_rows
+        share = np.cumsum(self.weight) / self.weight.sum()
+        return np.searchsorted(share, places).clip(max=self.num_rows - 1)
+
+    def equally_weighted(self) -> "Table":
+        """Returns the table of `equal_rows`, without weights."""
+        if self.weight is None:
+            return self
+        return dataclasses.replace(self.take(self.equal_rows()), weight=None)
 
     def finite_rows(self) -> np.ndarray:
         """Returns the [N] mask of rows in which every number is finite."""
         mask = np.isfinite(self.values).all(axis=1)
         if self.context is not None:
             mask &= np.isfinite(self.context).all(axis=1)
+        if self.weight is not None:
+            mask &= np.isfinite(self.weight)
         return mask
 
     def drop_invalid(self) -> "Table":
@@ -158,9 +199,15 @@ class Table:
         _update(digest, self.columns, self.values)
         if self.context is not None:
             _update(digest, self.context_columns, self.context)
+        if self.weight is not None:
+            _update(digest, ("weight",), self.weight)
         return digest.hexdigest()
 
 
 def _update(digest: "hashlib._Hash", names: Sequence[str], numbers: np.ndarray) -> None:
     digest.update("\x00".join(names).encode())
     digest.update(np.ascontiguousarray(numbers, "<f8").data)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -39,7 +39,10 @@ class Result(NamedTuple):
 
 
 def compare_scores(
-    scores: Mapping[str, np.ndarray], *, dimensions: int | None = None
+    scores: Mapping[str, np.ndarray],
+    *,
+    dimensions: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[Result, ...]:
     """Returns one result a density, in the order given.
 
@@ -47,6 +50,7 @@ def compare_scores(
         scores: log-densities [N] of the same held-out rows by name; the
             model first, then its yardsticks.
         dimensions: D, for bits per dimension of images in integer levels.
+        weights: [N], how much each row counts; None for all alike.
 
     Returns:
         The results; those after the first say how far the first is ahead.
@@ -68,9 +72,9 @@ def compare_scores(
     first = np.asarray(next(iter(scores.values())), dtype=np.float64)
     results: list[Result] = []
     for name, values in scores.items():
-        nats, error = mean_and_standard_error(values)
+        nats, error = mean_and_standard_error(values, weights)
         bits = None if dimensions is None else -nats / (dimensions * math.log(2))
-        ahead = mean_and_standard_error(first - values) if results else ()
+        ahead = mean_and_standard_error(first - values, weights) if results else ()
         results.append(Result(name, nats, error, bits, *ahead))
     return tuple(results)
 

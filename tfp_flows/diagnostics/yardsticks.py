@@ -185,13 +185,18 @@ def fit_mixture(
     return max(tried, key=lambda pair: pair[0])[1]
 
 
-def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
+def mean_and_standard_error(
+    values: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, float]:
     """Returns the mean of N values and its standard error sd / √N.
+
+    With weights these are Σ wᵢ vᵢ / Σ wᵢ and √(N / (N − 1) Σ wᵢ² (vᵢ − mean)²) / Σ wᵢ.
 
     The error is NaN when a value is not finite, which a mean cannot express.
 
     Args:
         values: [N] with N at least 2, for instance log-densities.
+        weights: [N], at least 0; None for all alike.
 
     Returns:
         Mean and standard error, in the unit of the values.
@@ -205,9 +210,15 @@ def mean_and_standard_error(values: np.ndarray) -> tuple[float, float]:
             f"Expected a vector of at least 2 values, received shape {values.shape}. "
             "One value has no standard error: hold out more rows."
         )
-    if not np.isfinite(values).all():
-        return float(np.sum(values)) / len(values), float("nan")
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    share = np.full(len(values), 1 / len(values))
+    if weights is not None:
+        share = np.asarray(weights, "float64") / np.sum(weights)
+    counted = values[share > 0]
+    if not np.isfinite(counted).all():
+        return float(np.sum(counted)) / len(counted), float("nan")
+    mean = float(share[share > 0] @ counted)
+    spread = np.sum((share[share > 0] * (counted - mean)) ** 2)
+    return mean, float(np.sqrt(spread * len(values) / (len(values) - 1)))
 
 
 def _checked_rows(rows: np.ndarray, name: str, width: int | None = None) -> np.ndarray:

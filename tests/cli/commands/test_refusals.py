@@ -67,13 +67,38 @@ def test_context_constant_in_the_training_rows(refused, tables, tmp_path):
     assert "--split random" in message
 
 
-def test_folder_and_other_separator(refused, tmp_path):
+def test_folder(refused, tmp_path):
     (tmp_path / "sets").mkdir()
     message = fit_refused(refused, tmp_path / "sets", tmp_path)
     assert "this is a folder" in message
-    (tmp_path / "t.csv").write_text("a;b\n1,5;2\n")
+
+
+def test_columns_of_text_are_named_at_once(refused, tmp_path):
+    lines = ["F,?,2020-01-01,1.5", "M,2.5,2020-01-02,3.5", "M,4.5,2020-01-03,4.5"]
+    text = "\n".join(['sex,b,"a, mm",c', *lines])
+    (tmp_path / "t.csv").write_text(text)
     message = fit_refused(refused, tmp_path / "t.csv", tmp_path)
-    assert "the separator ';' by a comma" in message
+    assert "2 columns are not numeric (sex: 'F', a, mm: '2020-01-01')" in message
+    assert "--exclude 'sex,\"a, mm\"'; 1 of 3 cells of 'b' are '?'" in message
+    assert "--missing '?'" in message
+    words = ["--exclude", 'sex,"a, mm"', "--missing", "?"]
+    message = fit_refused(refused, tmp_path / "t.csv", tmp_path, *words)
+    assert "1 of 3 rows hold NaN" in message
+
+
+def test_weights_are_numbers_of_at_least_zero(refused, tables, tmp_path):
+    weights = np.where(np.arange(300) == 9, -0.5, 1.0)
+    path, words = tables.csv(c=weights), ["--weights", "c"]
+    message = fit_refused(refused, path, tmp_path, *words)
+    assert "at least 0, received -0.5 in row 10, column 'c'" in message
+    message = fit_refused(refused, path, tmp_path, *words, "--columns", "a,c")
+    assert "both --columns and --weights" in message
+    path = tables.csv(c=np.where(np.arange(300) == 9, np.nan, 1.0))
+    message = fit_refused(refused, path, tmp_path, *words)
+    assert "1 weights in column 'c' are NaN or infinite, first in row 10" in message
+    assert "every weight in column 'c' is 0" in fit_refused(
+        refused, tables.csv(c=0.0), tmp_path, *words
+    )
 
 
 @pytest.mark.parametrize(

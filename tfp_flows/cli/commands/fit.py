@@ -11,6 +11,7 @@ import tfp_flows
 from tfp_flows import data
 from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.flows import check_base, choose_flow
+from tfp_flows.cli.parser import parse_bound
 from tfp_flows.cli.runs.files import naming
 from tfp_flows.cli.runs.folder import RunDir
 from tfp_flows.cli.runs.options import FitOptions
@@ -58,7 +59,10 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         columns=options.columns,
         context=options.context,
         exclude=options.exclude,
+        weights=options.weights,
         drop_invalid=options.drop_invalid,
+        missing=options.missing,
+        header=options.header,
     )
     description = data.describe(table)
     print(description.text(), flush=True)
@@ -74,7 +78,9 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow)
     integers = description.integers if options.integers == "dequantize" else ()
-    schema = dataclasses.replace(table.schema, integer_columns=integers)
+    bounds = tuple(map(parse_bound, options.bounds))
+    data.check_bounds(table, bounds, integers)
+    schema = dataclasses.replace(table.schema, integer_columns=integers, bounds=bounds)
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
     return task

@@ -6,7 +6,12 @@ import numpy as np
 
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.results.fitted import FittedRun
-from tfp_flows.cli.results.writers import ENDINGS, write_lines, write_rows
+from tfp_flows.cli.results.writers import (
+    ENDINGS,
+    column_types,
+    write_lines,
+    write_rows,
+)
 from tfp_flows.cli.runs.files import new_file
 from tfp_flows.cli.runs.target import announce, check_target, new_text
 from tfp_flows.cli.startup import load_tensorflow
@@ -40,8 +45,9 @@ def run(namespace: argparse.Namespace) -> None:
         with new_text(target) as lines:
             write_lines(lines, fitted.schema, blocks)
     else:
-        with new_file(target) as partial:
-            write_rows(partial, fitted.schema, blocks)
+        with new_file(target) as beside:
+            types = column_types(namespace.context_data, context, fitted.schema)
+            write_rows(beside, fitted.schema, blocks, types)
     announce(f"{namespace.n:,} rows drawn: {namespace.out}", target)
 
 
@@ -56,7 +62,13 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
         return None
     if source is None:
         return fitted.held_out()[1]
-    schema = Schema(columns=names, source_columns=fitted.schema.source_columns)
+    known = fitted.schema
+    schema = Schema(
+        columns=names,
+        source_columns=known.source_columns,
+        header=known.header,
+        missing=known.missing,
+    )
     blocks = stream_rows(source, schema, batch_size=65_536)
     context = np.concatenate([values for values, _ in blocks])
     if not np.isfinite(context).all():

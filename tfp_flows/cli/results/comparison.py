@@ -18,12 +18,16 @@ from tfp_flows.diagnostics import (
 __all__ = ["Yardsticks", "compare", "extreme_row", "format_table", "joined_rows"]
 
 
-def compare(log_densities: dict[str, np.ndarray], schema: Schema) -> tuple[Result, ...]:
+def compare(
+    log_densities: dict[str, np.ndarray],
+    schema: Schema,
+    weights: np.ndarray | None = None,
+) -> tuple[Result, ...]:
     """Summarizes log-densities [N] of the same rows; bits/dim for gray levels."""
     bits = None if schema.levels is None else len(schema.columns)
     # A row may have minus infinity under several.
     with np.errstate(invalid="ignore"):
-        return compare_scores(log_densities, dimensions=bits)
+        return compare_scores(log_densities, dimensions=bits, weights=weights)
 
 
 def format_table(heading: str, results: Sequence[Result]) -> str:

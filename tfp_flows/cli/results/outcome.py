@@ -18,6 +18,7 @@ from tfp_flows.cli.results.comparison import (
 from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, YARDSTICKS
 from tfp_flows.cli.results.floor import Floor, linear_floor
 from tfp_flows.cli.results.pages import write_pages
+from tfp_flows.cli.results.support import bounds_hint
 from tfp_flows.cli.rows import log_density_function
 from tfp_flows.cli.runs.files import write_json
 from tfp_flows.cli.training.progress import Progress
@@ -43,17 +44,20 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     _export(model, folder / "saved_model")
     _write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
-    _write_held_out(folder / HELD_OUT, test, density)
+    rows = test.equal_rows()
+    _write_held_out(folder / HELD_OUT, test.take(rows), density[rows])
     yardsticks, floor, others = _others(task, model)
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
     densities = {_title(task, model): density, **others}
-    results = compare(densities, task.schema)
+    results = compare(densities, task.schema, test.weight)
     _write_metrics(task, model, progress, results, floor)
     write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     if (line := extreme_row(test, densities)) is not None:
         print(line)
     print(floor.line())
+    if (hint := bounds_hint(task, model)) is not None:
+        print(hint)
 
 
 def _title(task: Task, model: DensityModel) -> str:
@@ -76,13 +80,14 @@ def _others(
     """What the model is compared with, and the yardsticks' log-densities, [N]."""
     step = grid_step(model.distribution).reshape(-1)
     train, validation, test = (
-        joined_rows(part, step) for part in (task.train, task.validation, task.test)
+        joined_rows(part.equally_weighted(), step)
+        for part in (task.train, task.validation, task.test)
     )
     yardsticks = Yardsticks.fit(
         train, validation, task.schema, step, seed=task.options.seed
     )
     floor = linear_floor(train, test, task.schema)
-    return yardsticks, floor, yardsticks.log_densities(test)
+    return yardsticks, floor, yardsticks.log_densities(joined_rows(task.test, step))
 
 
 def _write_history(path: pathlib.Path, progress: Progress) -> None:

@@ -1,35 +1,79 @@
 """Writing rows in blocks to the file formats that can be read back."""
 
+import importlib.util
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 import numpy as np
 
 from tfp_flows.data import Schema, missing_package
 
-__all__ = ["ENDINGS", "write_lines", "write_rows"]
+__all__ = ["ENDINGS", "column_types", "write_lines", "write_rows"]
 
 ENDINGS = (".csv", ".parquet", ".npy", ".npz")
 
 Blocks = Iterable[tuple[np.ndarray, np.ndarray | None]]
 
 
-def write_rows(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
+def write_rows(
+    path: pathlib.Path,
+    schema: Schema,
+    blocks: Blocks,
+    types: Mapping[str, Any] | None = None,
+) -> None:
     """Writes rows to a file, in the format of its ending.
 
-    Context columns follow the modeled ones; a `.npz` file holds `x` and `context`.
-    Images become uint8 arrays [N, H, W] or [N, H, W, C] in `.npy` and `.npz` files.
+    Context columns follow the modeled ones, and read back equal; a `.npz` file holds
+    `x` and `context`. Images become uint8 arrays [N, H, W] or [N, H, W, C] in `.npy`
+    and `.npz` files.
+
+    Args:
+        path: the file.
+        schema: what a row holds.
+        blocks: values [n, D] and context [n, C].
+        types: Arrow types of columns in a `.parquet` file, else float64.
     """
-    _WRITERS[path.suffix.lower()](path, schema, blocks)
+    writer = _WRITERS[path.suffix.lower()]
+    if writer is _write_parquet:
+        _write_parquet(path, schema, blocks, types or {})
+    else:
+        writer(path, schema, blocks)
+
+
+def column_types(
+    source: str | None, context: np.ndarray | None, schema: Schema
+) -> dict[str, Any]:
+    """Returns the Arrow types of context columns: a Parquet file's own, or integers.
+
+    Args:
+        source: where the context is from, None for held-out rows.
+        context: [M, C], or None.
+        schema: what a row holds.
+    """
+    if context is None or importlib.util.find_spec("pyarrow") is None:
+        return {}
+    import pyarrow.parquet
+
+    names = schema.context_columns
+    if source is not None and source.lower().endswith(".parquet"):
+        known = pyarrow.parquet.read_schema(source)
+        return {name: known.field(name).type for name in names}
+    whole = (context == np.rint(context)).all(axis=0)
+    whole &= np.abs(context).max(axis=0) < 2**63
+    return dict.fromkeys(np.array(names)[whole].tolist(), pyarrow.int64())
 
 
 def write_lines(lines: TextIO, schema: Schema, blocks: Blocks) -> None:
     """Writes rows as lines of .csv, those of `write_rows`, to an open stream."""
     lines.write(",".join(map(_quoted, _names(schema))) + "\n")
+    exact = [name in schema.integer_columns for name in schema.columns]
+    exact += [True] * len(schema.context_columns)
+    written = [_shortest if whole else _nine_digits for whole in exact]
     for block in blocks:
-        # Nine digits tell any two float32 numbers apart.
-        np.savetxt(lines, _joined(block), fmt="%.9g", delimiter=",")
+        for row in _joined(block).tolist():
+            cells = (write(x) for write, x in zip(written, row, strict=True))
+            lines.write(",".join(cells) + "\n")
 
 
 def _write_csv(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
@@ -37,17 +81,33 @@ def _write_csv(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
         write_lines(lines, schema, blocks)
 
 
-def _write_parquet(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
+# Nine digits tell any two float32 numbers apart.
+_nine_digits = "{:.9g}".format
+
+
+def _shortest(number: float) -> str:
+    """The shortest text that reads back equal; a whole number without an exponent."""
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _write_parquet(
+    path: pathlib.Path, schema: Schema, blocks: Blocks, types: Mapping[str, Any]
+) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise missing_package("pyarrow", "cli", "writing .parquet files") from error
     names = _names(schema)
-    fields = pyarrow.schema([(name, pyarrow.float64()) for name in names])
+    fields = pyarrow.schema([(n, types.get(n, pyarrow.float64())) for n in names])
     with pyarrow.parquet.ParquetWriter(path, fields) as writer:
         for block in blocks:
-            columns = list(_joined(block).astype("float64").T)
+            columns = [
+                pyarrow.array(column).cast(field.type)
+                for column, field in zip(
+                    _joined(block).astype("float64").T, fields, strict=True
+                )
+            ]
             writer.write_table(pyarrow.table(columns, schema=fields))
 
 
@@ -75,7 +135,7 @@ def _write_npz(path: pathlib.Path, schema: Schema, blocks: Blocks) -> None:
         np.savez(stream, **arrays)
 
 
-_WRITERS: dict[str, Callable[[pathlib.Path, Schema, Blocks], None]] = {
+_WRITERS: dict[str, Callable[..., None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".npy": _write_npy,

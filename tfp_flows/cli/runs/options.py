@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["FitOptions"]
 
@@ -36,12 +36,19 @@ class FitOptions:
     resume: bool = False
     overwrite: bool = False
     quiet: bool = False
+    weights: str | None = None
+    bounds: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    header: Literal["yes", "no", "auto"] = "auto"
 
     @classmethod
     def from_namespace(cls, namespace: argparse.Namespace) -> "FitOptions":
         """Takes the options of this class from a parsed command line."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: getattr(namespace, name) for name in names})
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            value = getattr(namespace, field.name)
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
     @property
     def verbose(self) -> int:
@@ -57,8 +64,11 @@ class FitOptions:
             earlier: `dataclasses.asdict` of the earlier options after a trip through
                 JSON.
         """
-        for name, value in dataclasses.asdict(self).items():
-            before = earlier.get(name)
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            # An older version did not have this option.
+            before = earlier.get(name, getattr(type(self), name, None))
+            before = list(before) if isinstance(before, tuple) else before
             now = list(value) if isinstance(value, tuple) else value
             if name not in _NOT_COMPARED and now != before:
                 flag = name.replace("_", "-")

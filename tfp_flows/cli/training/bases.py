@@ -59,7 +59,8 @@ def _start(task: Task, normal: tfd.Distribution) -> np.ndarray:
     """Training rows as the flow's first step has them, [N, D]."""
     distribution = build_distribution(task.flow, task.schema, base=normal)
     model = FlowModel(distribution)
-    x, context = event_arrays(model, task.train.values, task.train.context)
+    rows = task.train.equally_weighted()
+    x, context = event_arrays(model, rows.values, rows.context)
     chosen = np.random.default_rng(task.options.seed).permutation(len(x))[:_ROWS]
     x, context = x[chosen], None if context is None else context[chosen]
     model.adapt(x, context)

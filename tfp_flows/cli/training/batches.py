@@ -1,14 +1,17 @@
 """A stream of training batches that does not depend on when a run was interrupted."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["training_batches"]
+__all__ = ["training_batches", "validation_batches"]
 
 
 def training_batches(
     x: np.ndarray,
     context: np.ndarray | None,
+    weight: np.ndarray | None = None,
     *,
     batch_size: int,
     seed: int,
@@ -23,15 +26,17 @@ def training_batches(
     Args:
         x: [N, event...].
         context: [N, C], or None.
+        weight: [N], or None.
         batch_size: rows of a batch; at most N.
         seed: of all permutations.
         first_epoch: epoch of the first batch.
 
     Returns:
-        A dataset of `(x,)` or `((x, context),)`, and the steps of an epoch.
+        A dataset of `(x,)` or `((x, context),)`, with weights `(…, None, weight)`, and
+        the steps of an epoch.
     """
     steps = len(x) // batch_size
-    rows = tf.constant(x) if context is None else (tf.constant(x), tf.constant(context))
+    rows = _elements(x, context, weight)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(
@@ -41,9 +46,34 @@ def training_batches(
         return tf.data.Dataset.from_tensor_slices(order)
 
     def gather(indices: tf.Tensor) -> tuple:
-        batch = tf.nest.map_structure(lambda part: tf.gather(part, indices), rows)
-        return (batch,)
+        return _element(*(tf.nest.map_structure(lambda p: tf.gather(p, indices), rows)))
 
     epochs = tf.data.Dataset.range(first_epoch, 2**31)
     batches = epochs.flat_map(epoch_batches).map(gather)
     return batches.prefetch(2), steps
+
+
+def validation_batches(
+    x: np.ndarray,
+    context: np.ndarray | None,
+    weight: np.ndarray | None = None,
+    *,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Returns all rows in order, in elements like those of `training_batches`."""
+    rows = tf.data.Dataset.from_tensor_slices(_elements(x, context, weight))
+    return rows.batch(batch_size).map(_element)
+
+
+def _elements(
+    x: np.ndarray, context: np.ndarray | None, weight: np.ndarray | None
+) -> tuple:
+    inputs = tf.constant(x)
+    if context is not None:
+        inputs = (inputs, tf.constant(context))
+    return (inputs,) if weight is None else (inputs, tf.constant(weight))
+
+
+def _element(inputs: Any, *weight: tf.Tensor) -> tuple:
+    # The place of a target, which a density has not.
+    return (inputs, None, *weight) if weight else (inputs,)

@@ -15,7 +15,7 @@ from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
 from tfp_flows.cli.training.task import Task
 from tfp_flows.data import Table
-from tfp_flows.models import BoostedFlow
+from tfp_flows.models import BoostedFlow, FlowModel
 
 __all__ = ["train_mixture"]
 
@@ -51,9 +51,14 @@ def _component(task: Task) -> Callable[[int], tfd.Distribution]:
         # The stage draws the same batches whether or not the run was interrupted.
         keras.utils.set_random_seed(seed)
         base = fitted_base(task)
-        return build_distribution(
+        distribution = build_distribution(
             task.flow, task.schema, seed=1_000_000 * index + seed, base=base
         )
+        if task.train.weight is not None:
+            # What is set already is not set from the rows without their weights.
+            model, rows = FlowModel(distribution), task.train.equally_weighted()
+            model.adapt(*event_arrays(model, rows.values, rows.context))
+        return distribution
 
     return build
 
@@ -64,11 +69,16 @@ def _fit(task: Task, model: BoostedFlow, progress: Progress) -> None:
         return x if context is None else (x, context)
 
     options = task.options
+    weight = task.validation.relative_weight
     model.fit(
         rows(task.train),
+        sample_weight=task.train.relative_weight,
         batch_size=task.batch_size,
         epochs=options.epochs,
-        validation_data=(rows(task.validation),),
+        validation_data=(
+            rows(task.validation),
+            *(() if weight is None else (None, weight)),
+        ),
         callbacks=[Checkpoint(task.folder, progress, patience=options.patience)],
         verbose=options.verbose,
     )

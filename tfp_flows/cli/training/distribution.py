@@ -1,8 +1,11 @@
 """From the name of a flow and the form of the data to a distribution."""
 
+import numpy as np
+from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import architectures
+from tfp_flows.bijectors import Bounded
 from tfp_flows.cli.flows import num_halvings
 from tfp_flows.data import Schema
 from tfp_flows.distributions import Dequantized
@@ -49,9 +52,27 @@ def build_distribution(
     distribution = build(
         size, transform=transform, context_size=context_size, base=base, seed=seed
     )
+    if schema.bounds:
+        distribution = _bounded(distribution, schema)
     if schema.levels is not None:
         return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)
     if schema.integer_columns:
         steps = [float(name in schema.integer_columns) for name in schema.columns]
         return Dequantized(distribution, steps, num_samples=_NOISE_POINTS)
     return distribution
+
+
+def _bounded(
+    flow: tfd.TransformedDistribution, schema: Schema
+) -> tfd.TransformedDistribution:
+    """Puts the logarithms of bounded columns between the data and a flow."""
+    low, high = (np.full(len(schema.columns), end) for end in (-np.inf, np.inf))
+    for name, least, most in schema.bounds:
+        column = schema.columns.index(name)
+        low[column] = -np.inf if least is None else least
+        # The cell of the last integer ends where the next one begins.
+        width = float(name in schema.integer_columns)
+        high[column] = np.inf if most is None else most + width
+    support = Bounded(low, high)
+    chain = tfb.Chain([tfb.Invert(support), flow.bijector])
+    return tfd.TransformedDistribution(flow.distribution, chain, name=flow.name)

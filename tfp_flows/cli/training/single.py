@@ -2,12 +2,11 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.training.bases import fitted_base
-from tfp_flows.cli.training.batches import training_batches
+from tfp_flows.cli.training.batches import training_batches, validation_batches
 from tfp_flows.cli.training.checkpoint import Checkpoint
 from tfp_flows.cli.training.distribution import build_distribution
 from tfp_flows.cli.training.optimizer import new_optimizer
@@ -44,7 +43,8 @@ def _new_model(task: Task) -> FlowModel:
     optimizer = new_optimizer(task)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
-    x, context = event_arrays(model, task.train.values, task.train.context)
+    rows = task.train.equally_weighted()
+    x, context = event_arrays(model, rows.values, rows.context)
     order = np.random.default_rng(options.seed).permutation(len(x))
     model.adapt(x[order], None if context is None else context[order])
     return model
@@ -55,16 +55,19 @@ def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
     first = checkpoint.progress.epoch
     batches, steps = training_batches(
         *event_arrays(model, task.train.values, task.train.context),
+        task.train.relative_weight,
         batch_size=task.batch_size,
         seed=options.seed,
         first_epoch=first,
     )
-    x, context = event_arrays(model, task.validation.values, task.validation.context)
-    rows = (x,) if context is None else ((x, context),)
-    validation = tf.data.Dataset.from_tensor_slices(rows)
+    validation = validation_batches(
+        *event_arrays(model, task.validation.values, task.validation.context),
+        task.validation.relative_weight,
+        batch_size=rows_at_a_time(model.distribution),
+    )
     model.fit(
         batches,
-        validation_data=validation.batch(rows_at_a_time(model.distribution)),
+        validation_data=validation,
         epochs=options.epochs,
         initial_epoch=first,
         steps_per_epoch=steps,

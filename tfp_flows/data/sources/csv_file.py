@@ -5,7 +5,6 @@ filled here with missing cells, and takes all that follows an unclosed quotation
 for one cell, where pandas refuses the file.
 """
 
-import csv
 import functools
 import pathlib
 import warnings
@@ -15,78 +14,63 @@ from typing import Any
 import numpy as np
 
 from tfp_flows.data.errors import DataError, missing_package
-from tfp_flows.data.sources.source import Source, not_numeric, refused
+from tfp_flows.data.sources.csv_format import CsvFormat, not_decoded, read_format
+from tfp_flows.data.sources.source import Source, refused
+from tfp_flows.data.sources.text_cells import TextCells
 from tfp_flows.data.table import Schema
 
 __all__ = ["csv_source"]
 
-# pandas decodes a file with or without a byte-order mark alike under this name.
-_ENCODING = "utf-8-sig"
 
-
-def csv_source(path: pathlib.Path) -> Source:
+def csv_source(
+    path: pathlib.Path, header: bool | None = None, missing: tuple[str, ...] = ()
+) -> Source:
     """Opens a `.csv` file.
 
-    The columns of a file whose first line holds only numbers are named `x0, x1, ...`.
+    Args:
+        path: the file.
+        header: whether a first line that could be a row holds the columns' names; None:
+            what the rows below it suggest. Without names they are `x0, x1, ...`.
+        missing: cells that hold no number.
     """
-    fields = _first_line(path)
-    has_header = not _are_numbers(fields)
-    names = tuple(
-        (field.strip() or f"column{i}") if has_header else f"x{i}"
-        for i, field in enumerate(fields)
+    written = read_format(path, header, missing)
+    read = functools.partial(_read, path, written, missing)
+    return Source(
+        str(path),
+        Schema(written.names),
+        read,
+        header=written.header if written.in_doubt else None,
     )
-    read = functools.partial(_read, path, names, has_header)
-    return Source(str(path), Schema(names), read)
-
-
-def _first_line(path: pathlib.Path) -> list[str]:
-    with (
-        refused(path, "a CSV text file", "save it as UTF-8", UnicodeError, csv.Error),
-        path.open(newline="", encoding=_ENCODING) as lines,
-    ):
-        fields = next(csv.reader(lines), [])
-    if not fields:
-        raise DataError(f"{path}: the first line is empty: give a file with columns")
-    separator = next((mark for mark in ";\t|" if mark in fields[0]), None)
-    if len(fields) == 1 and separator is not None:
-        raise DataError(
-            f"{path}: expected columns separated by commas, received "
-            f"{fields[0][:40]!r}: replace the separator {separator!r} by a comma"
-        )
-    return fields
-
-
-def _are_numbers(fields: list[str]) -> bool:
-    try:
-        np.array(fields, "float64")
-    except ValueError:
-        return False
-    return True
 
 
 def _read(
     path: pathlib.Path,
-    every: Sequence[str],
-    has_header: bool,
+    written: CsvFormat,
+    missing: Sequence[str],
     names: Sequence[str],
     size: int,
+    text: TextCells,
 ) -> Iterator[np.ndarray]:
     try:
         import pandas as pd
     except ImportError as error:
         raise missing_package("pandas", "cli", "reading .csv files") from error
-    malformed = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError)
+    malformed = (pd.errors.ParserError, pd.errors.EmptyDataError)
     what, remedy = "a well-formed CSV file", "mend or truncate it there"
     with (
+        not_decoded(path),
         refused(path, what, remedy, *malformed),
         # Every column is parsed, and not only those in `names`: otherwise pandas
         # passes over lines that have too many fields.
         pd.read_csv(
             path,
-            names=list(every),
-            header=0 if has_header else None,
+            names=list(written.names),
+            header=0 if written.header else None,
             index_col=False,
-            encoding=_ENCODING,
+            sep=written.separator,
+            decimal=written.decimal,
+            na_values=list(missing),
+            encoding=written.encoding,
             skipinitialspace=True,
             float_precision="round_trip",
             # One dtype for a column of a batch: pandas otherwise infers it anew for
@@ -96,8 +80,9 @@ def _read(
         ) as reader,
     ):
         start = 1
-        while (frame := _next_frame(path, reader, len(every))) is not None:
-            yield np.column_stack([_to_float(path, frame[n], start) for n in names])
+        while (frame := _next_frame(path, reader, len(written.names))) is not None:
+            columns = [_to_float(name, frame[name], start, text) for name in names]
+            yield np.column_stack(columns)
             start += len(frame)
 
 
@@ -116,12 +101,11 @@ def _next_frame(path: pathlib.Path, reader: Any, width: int) -> Any:
     return None if frame is None or frame.empty else frame
 
 
-def _to_float(path: pathlib.Path, column: Any, start: int) -> np.ndarray:
-    """Converts one pandas column, naming the first cell that is not a number."""
+def _to_float(name: str, column: Any, start: int, text: TextCells) -> np.ndarray:
+    """Converts one pandas column; cells that are no numbers are NaN, and noted."""
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce")
-    bad = np.flatnonzero(numbers.isna() & column.notna())
-    if len(bad):
-        raise not_numeric(path, column.name, start + bad[0], column.iloc[bad[0]])
+    is_text = numbers.isna() & column.notna()
+    text.add(name, start, column.to_numpy(), is_text.to_numpy())
     return numbers.to_numpy("float64")

@@ -20,12 +20,22 @@ _OPENERS = {
 }
 
 
-def open_source(source: str | pathlib.Path) -> Source:
-    """Opens a file, or the built-in set of a name."""
-    return _open_set(str(source)) if is_builtin(source) else open_file(source)
+def open_source(
+    source: str | pathlib.Path,
+    header: bool | None = None,
+    missing: tuple[str, ...] = (),
+) -> Source:
+    """Opens a file, or the built-in set of a name; the rest as in `csv_source`."""
+    if is_builtin(source):
+        return _open_set(str(source))
+    return open_file(source, header, missing)
 
 
-def open_file(path: str | pathlib.Path) -> Source:
+def open_file(
+    path: str | pathlib.Path,
+    header: bool | None = None,
+    missing: tuple[str, ...] = (),
+) -> Source:
     """Opens a file that exists, is not empty and has a known ending."""
     path = pathlib.Path(path)
     if path.is_dir():
@@ -49,7 +59,7 @@ def open_file(path: str | pathlib.Path) -> Source:
                 raise DataError(f"{path}: the file is empty: give another file")
     except PermissionError as error:
         raise DataError(f"{path}: the file is not readable: change its mode") from error
-    return opener(path)
+    return csv_source(path, header, missing) if opener is csv_source else opener(path)
 
 
 def _open_set(name: str) -> Source:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfp_flows.data.errors import missing_package
-from tfp_flows.data.sources.source import Source, not_numeric, refused
+from tfp_flows.data.sources.source import Source, refused
+from tfp_flows.data.sources.text_cells import TextCells
 from tfp_flows.data.table import Schema
 
 __all__ = ["parquet_source"]
@@ -38,21 +39,23 @@ def _whole(path: pathlib.Path) -> AbstractContextManager[None]:
 
 
 def _read(
-    path: pathlib.Path, file: Any, names: Sequence[str], size: int
+    path: pathlib.Path, file: Any, names: Sequence[str], size: int, text: TextCells
 ) -> Iterator[np.ndarray]:
     start = 1
     with _whole(path):
         for batch in file.iter_batches(batch_size=size, columns=list(names)):
             if batch.num_rows:
-                yield np.column_stack([_to_float(path, batch, n, start) for n in names])
+                columns = [_to_float(batch.column(n), n, start, text) for n in names]
+                yield np.column_stack(columns)
             start += batch.num_rows
 
 
-def _to_float(path: pathlib.Path, batch: Any, name: str, start: int) -> np.ndarray:
+def _to_float(column: Any, name: str, start: int, text: TextCells) -> np.ndarray:
     import pyarrow
 
-    column = batch.column(name)
     if not any(getattr(pyarrow.types, kind)(column.type) for kind in _NUMERIC):
-        raise not_numeric(path, name, start, column[0].as_py())
+        is_text = column.is_valid().to_numpy(zero_copy_only=False)
+        text.add(name, start, column.to_pylist(), is_text)
+        return np.full(len(column), np.nan)
     # Integers above 2^53 lose digits here, as in every float64 table.
     return column.cast("float64", safe=False).to_numpy(zero_copy_only=False)

@@ -4,14 +4,14 @@ import collections
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.data.errors import DataError
+from tfp_flows.data.sources.text_cells import TextCells
 from tfp_flows.data.table import Schema
 
-__all__ = ["Source", "not_numeric", "refused", "slices"]
+__all__ = ["Source", "refused", "slices"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,14 @@ class Source:
     Attributes:
         where: path or name, for messages.
         schema: what one row holds; its context columns are on offer.
-        read: (names, size) → batches of up to `size` rows, [n, len(names)] float64.
+        read: (names, size, text) → batches of up to `size` rows, [n, len(names)]
+            float64; `text` is told of cells that are no numbers.
         conditions: whether the context is conditioned on when nothing is chosen.
         has_names: whether the names are the source's own; those of an array are not.
         partition: [N] of 0 (train), 1 (validation), 2 (test) where the set fixes its
             own split.
+        header: whether a first line that could be a row was taken for names; None
+            where there is no such line.
 
     Raises:
         DataError: no columns, or two of one name.
@@ -33,10 +36,11 @@ class Source:
 
     where: str
     schema: Schema
-    read: Callable[[Sequence[str], int], Iterator[np.ndarray]]
+    read: Callable[[Sequence[str], int, TextCells], Iterator[np.ndarray]]
     conditions: bool = False
     has_names: bool = True
     partition: np.ndarray | None = None
+    header: bool | None = None
 
     def __post_init__(self) -> None:
         names = self.schema.names
@@ -49,40 +53,59 @@ class Source:
             )
 
     def batches(
-        self, schema: Schema, size: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yields values [n, D] and context [n, C] of a schema's columns, n ≤ size.
+        self,
+        names: Sequence[str],
+        size: int,
+        *,
+        missing: Sequence[str] = (),
+        whole: bool = False,
+    ) -> Iterator[np.ndarray]:
+        """Yields the rows of the named columns, [n, len(names)] float64 with n ≤ size.
 
-        Both are float64; without context columns there is None.
+        Args:
+            names: of the columns.
+            size: rows of a batch.
+            missing: numbers, as text, that stand for a missing one.
+            whole: read on behind a cell that is no number, to name all such columns.
         """
-        width, empty = len(schema.columns), True
-        for rows in self.read(schema.names, size):
+        empty, text = True, TextCells(self.where)
+        codes = _numbers(missing)
+        for rows in self.read(names, size, text):
+            if text and not whole:
+                raise text.first()
             empty = False
-            yield rows[:, :width], rows[:, width:] if schema.context_columns else None
+            rows[np.isin(rows, codes)] = np.nan
+            yield rows
+        if text:
+            raise text.all()
         if empty:
             raise DataError(
                 f"{self.where}: the file has columns but no rows: give another file"
             )
 
 
+def _numbers(texts: Sequence[str]) -> list[float]:
+    numbers = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            numbers.append(float(text))
+    return numbers
+
+
 def slices(
-    blocks: Sequence[np.ndarray], known: Sequence[str], names: Sequence[str], size: int
+    blocks: Sequence[np.ndarray],
+    known: Sequence[str],
+    names: Sequence[str],
+    size: int,
+    text: TextCells,
 ) -> Iterator[np.ndarray]:
     """Yields the named columns of arrays [N, ...] that lie side by side."""
+    del text  # Arrays hold numbers.
     place = {name: index for index, name in enumerate(known)}
     indices = [place[name] for name in names]
     for start in range(0, len(blocks[0]), size):
         rows = np.hstack([block[start : start + size] for block in blocks])
         yield rows[:, indices].astype("float64")
-
-
-def not_numeric(where: object, name: str, row: int, value: Any) -> DataError:
-    """Returns the error for a column that holds another value than a number."""
-    return DataError(
-        f"{where}: column {name!r} is not numeric (row {row}: {str(value)[:40]!r}): "
-        "mend the cell",
-        Argument("exclude", [name], lead=", or leave the column out with "),
-    )
 
 
 @contextlib.contextmanager
