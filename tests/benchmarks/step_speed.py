@@ -130,7 +130,7 @@ class Ours:
         return self.model.sample(10_000, seed=0).numpy()
 
 
-def measure(candidates, steps, rounds):
+def measure(candidates, steps, rounds, draws_a_round=8):
     """Per candidate: first step in s, median step and median sampling in ms."""
     first = [candidate.step_times(1)[0] for candidate in candidates]
     steps_taken = [[] for _ in candidates]
@@ -139,13 +139,13 @@ def measure(candidates, steps, rounds):
         for index, candidate in enumerate(candidates):
             # The first of a call holds the start of an epoch.
             steps_taken[index] += candidate.step_times(steps + 5)[5:]
-    for _ in range(rounds * 8):
+    for _ in range(rounds * draws_a_round):
         for index, candidate in enumerate(candidates):
             started = time.perf_counter()
             candidate.sample()
             draws[index].append(time.perf_counter() - started)
     return [
-        (start, 1e3 * statistics.median(taken), 1e3 * statistics.median(drawn[3:]))
+        (start, 1e3 * statistics.median(taken), 1e3 * statistics.median(drawn[1:]))
         for start, taken, drawn in zip(first, steps_taken, draws, strict=True)
     ]
 

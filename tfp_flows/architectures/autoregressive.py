@@ -32,7 +32,8 @@ def autoregressive_flow(
     Whitening and the base are set from data by `FlowModel.adapt`, which `fit` calls:
     before its first step the flow is a full-covariance Gaussian, or a Gaussian
     mixture where rows are few for D. Densities take L evaluations of networks,
-    samples L · D. Often a little better than `coupling_flow`, and slower to sample.
+    samples a few times as many. Often a little better than `coupling_flow`, and slower
+    to sample.
 
     Args:
         event_size: D.

@@ -1,12 +1,13 @@
 """Masked network whose parameters for feature i depend on features before i."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.networks import degree_blocks
 from tfp_flows.networks.conditioner import Conditioner
 
 __all__ = ["MaskedAutoregressiveNetwork"]
@@ -92,9 +93,51 @@ class MaskedAutoregressiveNetwork(Conditioner):
         shape = tf.concat([tf.shape(x)[:-1], [self.num_parameters, self.event_size]], 0)
         return tf.reshape(self.output_layer(hidden), shape)
 
+    def solve(
+        self, inverse: Callable, y: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns x with xᵢ = inverse(yᵢ; θᵢ(x₁ … xᵢ₋₁, c)), and log dx/dy.
+
+        Costs a few evaluations of the network, not one a feature.
+
+        Args:
+            inverse: y, [N], and parameters, [num_parameters, N] → x, log dx/dy;
+                elementwise.
+            y: [batch..., D].
+            context: as for a call.
+
+        Returns:
+            Both [batch..., D].
+        """
+        joined = self.with_context(y, context)
+        joined = tf.reshape(joined, [-1, joined.shape[-1]])
+        # Nothing can be scattered into no rows: one stands in for them.
+        num_rows = tf.shape(joined)[0]
+        joined = tf.pad(joined, [[0, tf.maximum(1 - num_rows, 0)], [0, 0]])
+        solution = degree_blocks.solve(
+            [*self.hidden_layers, self.output_layer],
+            _degrees(self.event_size, self.hidden_sizes),
+            inverse,
+            joined[:, : self.event_size],
+            joined[:, self.event_size :],
+        )
+        x, log_slope = (tf.reshape(part[:num_rows], tf.shape(y)) for part in solution)
+        return x, log_slope
+
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""
         return {**super().get_config(), "event_size": self.event_size}
+
+
+def _degrees(event_size: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
+    """The degree of each hidden unit, a layer each."""
+    return [
+        # Spread over all features: the first ones alone would hide the others.
+        np.arange(size) * event_size // size
+        if size < event_size
+        else np.arange(size) % event_size
+        for size in hidden_sizes
+    ]
 
 
 def _masks(
@@ -104,11 +147,7 @@ def _masks(
     # Features have degrees 1 … D; context has degree 0 and reaches every unit.
     degrees = np.concatenate([np.arange(1, event_size + 1), np.zeros(context_size)])
     masks = []
-    for size in hidden_sizes:
-        hidden_degrees = np.arange(size) % event_size
-        if size < event_size:
-            # Spread over all features: the first ones alone would hide the others.
-            hidden_degrees = np.arange(size) * event_size // size
+    for hidden_degrees in _degrees(event_size, hidden_sizes):
         masks.append(degrees[:, None] <= hidden_degrees[None, :])
         degrees = hidden_degrees
     outputs = np.tile(np.arange(1, event_size + 1), parameters)

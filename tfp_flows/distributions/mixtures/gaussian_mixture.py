@@ -133,14 +133,17 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
         variable.assign(tf.cast(filled, self.dtype))
 
     def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
-        difference = value[..., tf.newaxis, :] - self.means
-        white = tf.einsum("kij,...kj->...ki", self.precision_factors, difference)
+        # Components first: one matrix product each, and nothing to transpose.
+        rows = tf.reshape(value, [-1, self.means.shape[1]])
+        difference = rows - self.means[:, tf.newaxis, :]
+        white = tf.matmul(difference, self.precision_factors, transpose_b=True)
         log_weights = tf.nn.log_softmax(self.logits)
         log_scales = tf.reduce_sum(self.log_diagonal, axis=-1)
         distance = tf.reduce_sum(white**2, axis=-1)
-        joint = log_weights + log_scales - 0.5 * distance
+        joint = (log_weights + log_scales)[:, tf.newaxis] - 0.5 * distance
         constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
-        return tf.reduce_logsumexp(joint, axis=-1) - constant
+        log_prob = tf.reduce_logsumexp(joint, axis=0) - constant
+        return tf.reshape(log_prob, tf.shape(value)[:-1])
 
     def _sample_n(self, n: tf.Tensor, seed: Any = None) -> tf.Tensor:
         component_seed, noise_seed = tfp.random.split_seed(seed, 2)
