@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.screening import Rows, finite_rows
 
 __all__ = ["Schema", "Table"]
 
@@ -21,7 +22,8 @@ class Schema:
         source_columns: every name of the source, before columns were chosen.
         image_shape: (H, W, C) when a row is a flattened image.
         levels: number of gray levels `0, ..., levels - 1` of an image.
-        integer_columns: names of the columns modeled as integers.
+        integer_columns: names of the columns modeled as whole steps of a grid.
+        grid_steps: the step of each of these; () for steps of one.
     """
 
     columns: tuple[str, ...]
@@ -30,11 +32,19 @@ class Schema:
     image_shape: tuple[int, int, int] | None = None
     levels: int | None = None
     integer_columns: tuple[str, ...] = ()
+    grid_steps: tuple[float, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are modeled, then those conditioned on."""
         return (*self.columns, *self.context_columns)
+
+    @property
+    def steps(self) -> list[float]:
+        """The step of each modeled column's grid, 0 where it is continuous."""
+        known = self.grid_steps or (1.0,) * len(self.integer_columns)
+        step = dict(zip(self.integer_columns, known, strict=True))
+        return [step.get(name, 0.0) for name in self.columns]
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
@@ -47,6 +57,7 @@ class Schema:
             image_shape=None if shape is None else (shape[0], shape[1], shape[2]),
             levels=fields["levels"],
             integer_columns=tuple(fields["integer_columns"]),
+            grid_steps=tuple(fields.get("grid_steps", ())),
         )
 
 
@@ -127,12 +138,24 @@ class Table:
             row_numbers=numbers[rows],
         )
 
+    def rows(self, gridded: np.ndarray | None = None) -> Rows:
+        """Returns what is screened: the numbers with their names.
+
+        Args:
+            gridded: [D], which columns the model will dequantize.
+        """
+        return Rows(
+            self.name,
+            self.values,
+            self.columns,
+            self.context,
+            self.context_columns,
+            gridded,
+        )
+
     def finite_rows(self) -> np.ndarray:
         """Returns the [N] mask of rows in which every number is finite."""
-        mask = np.isfinite(self.values).all(axis=1)
-        if self.context is not None:
-            mask &= np.isfinite(self.context).all(axis=1)
-        return mask
+        return np.logical_and.reduce([finite_rows(b) for b in self.rows().blocks])
 
     def drop_invalid(self) -> "Table":
         """Returns the table without rows that hold NaN or an infinity."""
