@@ -14,6 +14,9 @@ __all__ = ["Spike", "discrete", "on_grid", "spikes", "whole"]
 _SPIKE_SHARE = 0.02
 _FEWEST_REPEATS = 10
 
+# Rows in which values are counted: a share of 2 % is known to 0.2 %.
+_COUNTED = 5_000
+
 # A column looks discrete when it has fewer distinct values than this fraction of its
 # rows, or one value takes up more than this fraction of them.
 _DISCRETE_FRACTION = 0.05
@@ -66,7 +69,7 @@ def whole(values: np.ndarray) -> np.ndarray:
 def spikes(values: np.ndarray) -> list[Spike]:
     """Returns the columns in which one value holds a large share of the rows."""
     found = []
-    for index, column in enumerate(some(values).T):
+    for index, column in enumerate(some(values, _COUNTED).T):
         distinct, counts = np.unique(column, return_counts=True)
         most = int(counts.argmax())
         if counts[most] < max(_SPIKE_SHARE * len(column), _FEWEST_REPEATS):
@@ -95,7 +98,9 @@ def on_grid(values: np.ndarray, step: Any) -> np.ndarray:
 
 def discrete(values: np.ndarray) -> np.ndarray:
     """Returns which columns have few distinct or often repeated values, [D]."""
-    return np.array([_looks_discrete(column) for column in some(values).T], bool)
+    return np.array(
+        [_looks_discrete(column) for column in some(values, _COUNTED).T], bool
+    )
 
 
 def _looks_discrete(column: np.ndarray) -> bool:

@@ -62,10 +62,10 @@ class Rows:
         return dataclasses.replace(self, values=some(self.values), context=context)
 
 
-def some(values: np.ndarray) -> np.ndarray:
-    """Returns at most 20,000 of the rows, the same ones each time, in float64."""
-    if len(values) > _SOME:
-        chosen = np.random.default_rng(0).choice(len(values), _SOME, replace=False)
+def some(values: np.ndarray, limit: int = _SOME) -> np.ndarray:
+    """Returns at most `limit` of the rows, the same ones each time, in float64."""
+    if len(values) > limit:
+        chosen = np.random.default_rng(0).choice(len(values), limit, replace=False)
         values = values[np.sort(chosen)]
     return np.asarray(values, "float64")
 

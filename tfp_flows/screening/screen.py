@@ -101,11 +101,11 @@ def discrete_columns(rows: Rows) -> Iterator[Words]:
             " to model them plus uniform noise, or leave them out with ",
             Argument("exclude", names),
         )
-    others = np.flatnonzero(varying & ~integers)
-    found = repeats.spikes(rows.values[:, others])
+    others = varying & ~integers
+    found = [spike for spike in repeats.spikes(rows.values) if others[spike.index]]
     if not found:
         return
-    names = [rows.columns[others[spike.index]] for spike in found]
+    names = [rows.columns[spike.index] for spike in found]
     facts = [
         f"{name!r} has the value {spike}"
         for name, spike in zip(names, found, strict=True)
@@ -129,12 +129,12 @@ def num_distinct(rows: Rows) -> int:
 
     There rows repeat by nature, and are not copies.
     """
-    kept = rows.continuous()
-    discrete = repeats.whole(kept.values)
-    discrete[[spike.index for spike in repeats.spikes(kept.values)]] = True
-    if discrete.all():
-        return len(rows.values)
-    return len(np.unique(row_keys(*rows.blocks)))
+    values = rows.continuous().values
+    # In turn: most tables have a continuous column among the first.
+    for column in (values[:, [index]] for index in range(values.shape[1])):
+        if not repeats.whole(column)[0] and not repeats.spikes(column):
+            return len(np.unique(row_keys(*rows.blocks)))
+    return len(rows.values)
 
 
 def repeated_rows(rows: Rows) -> Iterator[Words]:
