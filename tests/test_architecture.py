@@ -19,7 +19,7 @@ COMPATIBILITY = pathlib.Path(__file__).parent / "compatibility"
 # What each package may import from; the order is the house's law. Rooms that are not
 # there yet have their place too.
 ORDER = [
-    {"estimation", "energies", "ops"},
+    {"estimation", "energies", "ops", "screening"},
     {"ode"},
     {"networks"},
     {"bijectors"},
@@ -34,7 +34,7 @@ ALLOWED = {
         name: {other for other in RANK if RANK[other] < rank} | {name}
         for name, rank in RANK.items()
     },
-    "data": {"data"},
+    "data": {"data", "screening"},
     "testing": {"testing"},
     "diagnostics": {"diagnostics"} | {n for n in RANK if RANK[n] <= RANK["objectives"]},
 }
@@ -84,6 +84,7 @@ ROOMS = {
     "models": [
         {
             "bridge",
+            "last_finite",
             "learned_inverse",
             "paths",
             "penalties",

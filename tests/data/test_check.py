@@ -27,7 +27,7 @@ def test_invalid_rows_are_counted_and_located(good):
     good[9, 2] = np.inf
     with pytest.raises(
         data.DataError,
-        match="2 of 200 rows .* first in row 8, column 'b': .*drop_invalid=True$",
+        match="2 of 200 rows .* first in row 8, column 'b', .*drop_invalid=True$",
     ):
         data.check(table(good))
     kept = table(good).drop_invalid()

@@ -4,17 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from tfp_flows import screening
 from tfp_flows.data.errors import listing
 from tfp_flows.data.table import Table
+from tfp_flows.screening import columns, repeats
 
 __all__ = ["Description", "describe"]
-
-# A column is discrete-looking when it has fewer distinct values than this fraction of
-# its rows, or one value takes up more than this fraction of them.
-_DISCRETE_FRACTION = 0.05
-
-# Correlations are computed in float64: copies of a column agree to about 1e-15.
-_COPY_TOLERANCE = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +33,10 @@ class Description:
         discrete: columns with few distinct or often repeated values.
         first_line: how a first line was read that could be names or a row.
         effective_rows: (Σw)² / Σw² of the rows' weights; None without weights.
+        spikes: columns of which one value holds a large share, with value and share.
+        grid: columns that can be dequantized, each with its step.
+        num_distinct: rows that differ; N where rows repeat by nature.
+        notes: what the reader of a likelihood has to know.
     """
 
     name: str
@@ -55,6 +54,10 @@ class Description:
     discrete: tuple[str, ...] = ()
     first_line: str | None = None
     effective_rows: float | None = None
+    spikes: tuple[str, ...] = ()
+    grid: tuple[tuple[str, float], ...] = ()
+    num_distinct: int = 0
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Returns the description as lines of a label and a value."""
@@ -84,6 +87,11 @@ class Description:
                 ("integers", listing(self.integers) or "none"),
                 ("discrete", listing(self.discrete) or "none"),
             ]
+            if self.spikes:
+                lines.append(("spikes", listing(self.spikes)))
+            if self.num_distinct < self.num_rows - self.invalid:
+                lines.append(("distinct", f"{self.num_distinct:,} rows"))
+        lines += [("note", note) for note in self.notes]
         return "\n".join(f"{label:<11}{value}" for label, value in lines)
 
 
@@ -103,16 +111,29 @@ def describe(table: Table) -> Description:
         missing=_missing(table),
         first_line=_first_line(table),
         effective_rows=_effective_rows(table.weight),
+        num_distinct=len(values),
     )
     if table.image_shape is not None or not len(values):
         return description
-    constant = values.min(axis=0) == values.max(axis=0)
+    rows = table.take(finite).rows()
+    constant = columns.constant(values)
+    integers = repeats.whole(values)
+    spikes = [
+        spike
+        for spike in repeats.spikes(values)
+        if not constant[spike.index] and not integers[spike.index]
+    ]
+    steps = dict.fromkeys(np.flatnonzero(integers).tolist(), 1.0)
+    steps.update({spike.index: spike.step for spike in spikes if spike.step})
     return dataclasses.replace(
         description,
         constant=_where(table.columns, constant),
-        duplicated=_duplicated(table, finite),
-        integers=_where(table.columns, (values == np.rint(values)).all(axis=0)),
-        discrete=_where(table.columns, [_looks_discrete(c) for c in values.T]),
+        duplicated=tuple(columns.copied(rows)),
+        integers=_where(table.columns, integers),
+        discrete=_where(table.columns, repeats.discrete(values)),
+        spikes=tuple(f"{table.columns[spike.index]} ({spike})" for spike in spikes),
+        grid=tuple((table.columns[i], step) for i, step in sorted(steps.items())),
+        num_distinct=screening.num_distinct(rows),
     )
 
 
@@ -137,27 +158,5 @@ def _missing(table: Table) -> tuple[str, ...]:
     return missing
 
 
-def _duplicated(table: Table, rows: np.ndarray) -> tuple[tuple[str, str], ...]:
-    names, values = table.columns, table.values[rows]
-    if table.context is not None:
-        names += table.context_columns
-        values = np.hstack([values, table.context[rows]])
-    varying = np.flatnonzero(values.min(axis=0) != values.max(axis=0))
-    if len(varying) < 2 or len(values) < 3:
-        return ()
-    with np.errstate(all="ignore"):  # Overflow is refused by name in `check`.
-        correlation = np.corrcoef(values[:, varying], rowvar=False)
-    copies = np.argwhere(np.triu(np.abs(correlation) > 1.0 - _COPY_TOLERANCE, k=1))
-    pairs = ((int(varying[i]), int(varying[j])) for i, j in copies)
-    modeled = len(table.columns)
-    return tuple((names[i], names[j]) for i, j in pairs if i < modeled)
-
-
-def _looks_discrete(column: np.ndarray) -> bool:
-    _, counts = np.unique(column, return_counts=True)
-    threshold = max(_DISCRETE_FRACTION * len(column), 1.0)
-    return len(counts) < threshold or bool(counts.max() > threshold)
-
-
-def _where(names: tuple[str, ...], mask: np.ndarray | list[bool]) -> tuple[str, ...]:
+def _where(names: tuple[str, ...], mask: np.ndarray) -> tuple[str, ...]:
     return tuple(name for name, chosen in zip(names, mask, strict=True) if chosen)

@@ -1,64 +1,8 @@
 """The one error that a user of data sees: what was wrong, and what to do."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from tfp_flows.screening import Argument, DataError, listing
 
 __all__ = ["Argument", "DataError", "listing", "missing_package"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Argument:
-    """An argument of this package's functions, as a message speaks of it.
-
-    Attributes:
-        name: as in the signature.
-        value: what it was or should be; None to leave that open.
-        lead: words before it, which fall with it where nobody can give it.
-        otherwise: words that then stand in the place of both.
-    """
-
-    name: str
-    value: object = None
-    lead: str = ""
-    otherwise: str = ""
-
-    def __str__(self) -> str:
-        value = "…" if self.value is None else repr(self.value)
-        return f"{self.lead}{self.name}={value}"
-
-    def spelled(self, spell: Callable[[str, object], str | None]) -> str:
-        """Returns lead and argument in the words of `spell`, or `otherwise`."""
-        spelled = spell(self.name, self.value)
-        return self.otherwise if spelled is None else f"{self.lead}{spelled}"
-
-
-class DataError(ValueError):
-    """Data that cannot be used as they are, in one line that names the remedy.
-
-    Remedies are arguments of `load`, `check` and `split_rows`. Who offers these under
-    other names, as a command line does, prints `spelled` in place of the error.
-
-    Args:
-        *words: the message in parts, which are joined without a space.
-    """
-
-    def __init__(self, *words: str | Argument) -> None:
-        super().__init__(*words)
-
-    def __str__(self) -> str:
-        return "".join(map(str, self.args))
-
-    def spelled(self, spell: Callable[[str, object], str | None]) -> str:
-        """Returns the message with other words for its arguments.
-
-        Args:
-            spell: (name of an argument, its value or None) → what to call it, None
-                for one that cannot be given.
-        """
-        return "".join(
-            word.spelled(spell) if isinstance(word, Argument) else word
-            for word in self.args
-        )
 
 
 def missing_package(package: str, extra: str, purpose: str) -> DataError:
@@ -73,9 +17,3 @@ def missing_package(package: str, extra: str, purpose: str) -> DataError:
         f"{purpose} needs the package {package}: install it with "
         f'pip install "tfp_flows[{extra}]"'
     )
-
-
-def listing(names: Sequence[str], limit: int = 8) -> str:
-    """Returns the first names, and how many more there are."""
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -27,6 +27,7 @@ def split_rows(
     how: Literal["random", "tail"] = "random",
     seed: int = 0,
     partition: np.ndarray | None = None,
+    keys: np.ndarray | None = None,
 ) -> Split:
     """Splits `num_rows` rows into train, validation and test parts.
 
@@ -39,6 +40,8 @@ def split_rows(
         seed: of the random split.
         partition: [N] of 0, 1, 2 where the set fixes its own split; the fractions,
             `how` and `seed` are then not used.
+        keys: [N], of `screening.row_keys`: rows with one key are copies, and stay in
+            the part of the first of them; None: all rows differ.
 
     Raises:
         DataError: a fraction is out of range or a part would be empty.
@@ -51,7 +54,7 @@ def split_rows(
     if partition is not None:
         split = Split(*(np.flatnonzero(partition == part) for part in range(3)))
     else:
-        split = _by_fractions(num_rows, validation, test, how, seed)
+        split = _by_fractions(num_rows, validation, test, how, seed, keys)
     for field in dataclasses.fields(split):
         if not len(getattr(split, field.name)):
             raise DataError(
@@ -65,7 +68,12 @@ def split_rows(
 
 
 def _by_fractions(
-    num_rows: int, validation: float, test: float, how: str, seed: int
+    num_rows: int,
+    validation: float,
+    test: float,
+    how: str,
+    seed: int,
+    keys: np.ndarray | None,
 ) -> Split:
     parts = Argument("validation", validation), Argument("test", test)
     for part, fraction in zip(parts, (validation, test), strict=True):
@@ -84,5 +92,20 @@ def _by_fractions(
     if how == "random":
         order = np.random.default_rng(seed).permutation(num_rows)
     num_test = round(test * num_rows)
-    num_train = num_rows - num_test - round(validation * num_rows)
-    return Split(*np.split(order, [num_train, num_rows - num_test]))
+    cuts = [num_rows - num_test - round(validation * num_rows), num_rows - num_test]
+    if keys is not None:
+        order, cuts = _beside_copies(order, cuts, keys)
+    return Split(*np.split(order, cuts))
+
+
+def _beside_copies(
+    order: np.ndarray, cuts: list[int], keys: np.ndarray
+) -> tuple[np.ndarray, list[int]]:
+    """Moves copies up to the first of them, and cuts to the nearest end of a set."""
+    _, first, copy_of = np.unique(keys[order], return_index=True, return_inverse=True)
+    place = first[copy_of]
+    moved = np.argsort(place, kind="stable")
+    # Where a row of its own begins, in the new order.
+    starts = np.append(np.flatnonzero(np.diff(place[moved], prepend=-1)), len(order))
+    nearest = [int(starts[np.abs(starts - cut).argmin()]) for cut in cuts]
+    return order[moved], nearest

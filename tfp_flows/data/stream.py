@@ -9,6 +9,7 @@ from tfp_flows.data.errors import DataError, listing
 from tfp_flows.data.sources.open import open_source
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.table import Schema
+from tfp_flows.screening.repeats import on_grid
 
 __all__ = ["stream_rows"]
 
@@ -82,18 +83,23 @@ def _check_image(source: Source, schema: Schema) -> None:
 
 
 def _check_grid(source: str, values: np.ndarray, schema: Schema) -> None:
-    """Refuses values between the integers that a dequantized column was fitted to."""
-    lowest, highest = -np.inf, np.inf
+    """Refuses values between those of the grid that a column was fitted to."""
+    lowest, highest, steps = -np.inf, np.inf, np.ones(len(schema.columns))
     if schema.levels is not None:
         lowest, highest = 0, schema.levels - 1
         expected = f"gray levels 0, 1, ..., {highest}"
     else:
-        values = values[:, [name in schema.integer_columns for name in schema.columns]]
-        expected = f"integers in {listing(schema.integer_columns)}"
-    finite = values[np.isfinite(values)]
-    wrong = (finite != np.rint(finite)) | (finite < lowest) | (finite > highest)
+        chosen = np.flatnonzero(schema.steps)
+        values, steps = values[:, chosen], np.array(schema.steps)[chosen]
+        kind = "integers"
+        if np.any(steps != 1.0):
+            kind = f"multiples of {listing([f'{step:g}' for step in steps])}"
+        expected = f"{kind} in {listing(schema.integer_columns)}"
+    outside = (values < lowest) | (values > highest)
+    with np.errstate(invalid="ignore"):
+        wrong = np.isfinite(values) & (outside | ~on_grid(values, steps))
     if wrong.any():
         raise DataError(
-            f"{source}: expected {expected}, received {finite[wrong][0]:g}: give data "
+            f"{source}: expected {expected}, received {values[wrong][0]:g}: give data "
             "in the units that the model was fitted to"
         )

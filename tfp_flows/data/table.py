@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.screening import Rows, finite_rows
 
 __all__ = ["Bound", "Schema", "Table"]
 
@@ -24,7 +25,8 @@ class Schema:
         source_columns: every name of the source, before columns were chosen.
         image_shape: (H, W, C) when a row is a flattened image.
         levels: number of gray levels `0, ..., levels - 1` of an image.
-        integer_columns: names of the columns modeled as integers.
+        integer_columns: names of the columns modeled as whole steps of a grid.
+        grid_steps: the step of each of these; () for steps of one.
         bounds: (name, low, high) of columns with bounds; None where there is none.
         header: whether a first line that could be a row was taken for names; None
             where there was no such line.
@@ -37,6 +39,7 @@ class Schema:
     image_shape: tuple[int, int, int] | None = None
     levels: int | None = None
     integer_columns: tuple[str, ...] = ()
+    grid_steps: tuple[float, ...] = ()
     bounds: tuple[Bound, ...] = ()
     header: bool | None = None
     missing: tuple[str, ...] = ()
@@ -45,6 +48,13 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The columns that are modeled, then those conditioned on."""
         return (*self.columns, *self.context_columns)
+
+    @property
+    def steps(self) -> list[float]:
+        """The step of each modeled column's grid, 0 where it is continuous."""
+        known = self.grid_steps or (1.0,) * len(self.integer_columns)
+        step = dict(zip(self.integer_columns, known, strict=True))
+        return [step.get(name, 0.0) for name in self.columns]
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Schema":
@@ -166,11 +176,24 @@ class Table:
             return self
         return dataclasses.replace(self.take(self.equal_rows()), weight=None)
 
+    def rows(self, gridded: np.ndarray | None = None) -> Rows:
+        """Returns what is screened: the numbers with their names.
+
+        Args:
+            gridded: [D], which columns the model will dequantize.
+        """
+        return Rows(
+            self.name,
+            self.values,
+            self.columns,
+            self.context,
+            self.context_columns,
+            gridded,
+        )
+
     def finite_rows(self) -> np.ndarray:
         """Returns the [N] mask of rows in which every number is finite."""
-        mask = np.isfinite(self.values).all(axis=1)
-        if self.context is not None:
-            mask &= np.isfinite(self.context).all(axis=1)
+        mask = np.logical_and.reduce([finite_rows(b) for b in self.rows().blocks])
         if self.weight is not None:
             mask &= np.isfinite(self.weight)
         return mask

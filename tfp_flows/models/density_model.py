@@ -9,12 +9,14 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Continuous
+from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
+from tfp_flows.screening import take_distinct
 
 __all__ = ["DensityModel"]
 
@@ -112,7 +114,7 @@ class DensityModel(keras.Model, abc.ABC):
         if context is None:
             return self._sample(n, None, seed)
         # One form of context for one trace, whatever its rank and dtype.
-        context = self._adapter.cast(tf.convert_to_tensor(context))
+        context = self._adapter.cast(context)
         rows = tf.reshape(context, [-1, context.shape[-1]])
         drawn = self._sample(n, rows, seed)
         shape = [[n], tf.shape(context)[:-1], self._adapter.event_shape]
@@ -158,12 +160,20 @@ class DensityModel(keras.Model, abc.ABC):
             x: [N, event...], or a `tf.data.Dataset` as for `fit`.
             context: [N, C] for a conditional model.
         """
-        self._adapt(self._packed(x, context), anew=True)
+        with fitness.explained():
+            self._adapt(self._packed(x, context), anew=True)
 
     def _adapt(self, packed: Any, *, anew: bool) -> None:
         rank = len(self._adapter.event_shape)
         limit = _ADAPT_ROWS.get(rank, _ADAPT_ROWS[3])
         x, context, _ = self._unpacked(model_inputs.some_rows(packed, limit))
+        if isinstance(packed, tf.data.Dataset) and not self._adapter.takes_seed:
+            # A data set that repeats would count its rows more than once; rows of
+            # whole numbers repeat by nature.
+            x = np.asarray(x)
+            context = None if context is None else np.asarray(context)
+            kept = take_distinct(x, context)
+            x, context = x[kept], None if context is None else context[kept]
         self._adapter.initialize(x, context, anew=anew)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -177,9 +187,11 @@ class DensityModel(keras.Model, abc.ABC):
         if kwargs.get("_use_cached_eval_dataset"):
             # Keras' own call from within `fit`: packed there, y is its target.
             return super().evaluate(x, y, **kwargs)
+        fitness.check_arguments(**kwargs)
         x = self._packed(x, y)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
-        return super().evaluate(x, target, **kwargs)
+        with fitness.explained():
+            return super().evaluate(x, target, **kwargs)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
@@ -198,7 +210,9 @@ class DensityModel(keras.Model, abc.ABC):
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns the log-density of each row, [N]."""
         self._log_dets.refresh()
-        return super().predict(self._packed(x), **kwargs)
+        fitness.check_arguments(**kwargs)
+        with fitness.explained():
+            return super().predict(self._packed(x), **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: a distribution is complete when it is constructed."""
@@ -206,12 +220,23 @@ class DensityModel(keras.Model, abc.ABC):
     def _packed(self, x: Any, context: Any = None) -> Any:
         """The inputs of `call` after checking them."""
         packed = model_inputs.pack(x, context, self.context_size)
+        dtype = self._adapter.dtype
+        if isinstance(packed, tf.data.Dataset):
+            shapes = (self._adapter.event_shape, (self.context_size,))
+            fitness.check_stream(packed, shapes)
+            return fitness.checked_stream(packed, dtype)
         x, context = packed, None
         if self.context_size is not None and isinstance(packed, tuple):
             x, context = packed
-        dtype = self._adapter.dtype
-        model_inputs.check_rows(x, self._adapter.event_shape, "x", dtype)
-        model_inputs.check_rows(context, (self.context_size,), "context", dtype)
+        fitness.check_rows(x, self._adapter.event_shape, "x", dtype)
+        fitness.check_rows(context, (self.context_size,), "context", dtype)
+        return packed
+
+    def _screened(self, x: Any, y: Any, **arguments: Any) -> Any:
+        """The inputs of `call` after checking whether they are fit to train on."""
+        fitness.check_arguments(**arguments)
+        packed = self._packed(x, y)
+        fitness.screen(packed, model_inputs.column_names(x, y), self._adapter)
         return packed
 
     def _unpacked(self, inputs: Any) -> tuple[Any, Any, Any]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import InverseCertificate, LearnedInverse, inverse_certificate
+from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.evaluation import BatchEvaluation, check_needs
 from tfp_flows.models.bridge.row_mean import row_mean
@@ -20,6 +21,7 @@ from tfp_flows.models.bridge.serialization import (
 )
 from tfp_flows.models.bridge.tracking import track
 from tfp_flows.models.density_model import DensityModel
+from tfp_flows.models.last_finite import after_all
 from tfp_flows.models.learned_inverse.refresh import with_log_determinants
 from tfp_flows.models.learned_inverse.stability import warn_of_unstable_mixtures
 from tfp_flows.models.paths import PathCounts, path_arguments
@@ -300,9 +302,13 @@ class FlowModel(DensityModel):
     ) -> Any:
         """Trains as `keras.Model.fit`; y is the context of a conditional model.
 
+        A training whose weights are no longer finite ends with those of the last epoch
+        that were, and a `RuntimeWarning`. Arrays with columns that have no density are
+        a `DataWarning`.
+
         Raises:
-            ValueError: nothing to train, a foreign loss, or data of the wrong form;
-                before training.
+            ValueError: nothing to train, a foreign loss, or data of the wrong form,
+                before training; a batch of a data set that is not finite.
         """
         self._check_trainable()
         if "known" in self.objective.needs:
@@ -310,12 +316,13 @@ class FlowModel(DensityModel):
                 f"{type(self.objective).__name__} needs a known number for each row: "
                 "train by fit_packed((x, known)), or ((x, context, known))."
             )
-        x = self._packed(x, y)
+        packed = self._screened(x, y, batch_size=batch_size, **kwargs)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = model_inputs.pack_validation(
                 kwargs["validation_data"], self.context_size, self._packed
             )
-        return self.fit_packed(x, batch_size=batch_size, **kwargs)
+        with fitness.explained():
+            return self.fit_packed(packed, batch_size=batch_size, **kwargs)
 
     def fit_packed(self, inputs: Any, **kwargs: Any) -> Any:
         """Trains on inputs as `call` takes them, a known column included.
@@ -339,6 +346,7 @@ class FlowModel(DensityModel):
             kwargs["callbacks"] = with_log_determinants(
                 kwargs.get("callbacks"), self._log_dets
             )
+        kwargs["callbacks"] = after_all(kwargs.get("callbacks"))
         target = model_inputs.target_for(inputs, kwargs.get("sample_weight"))
         return keras.Model.fit(self, inputs, target, **kwargs)
 
@@ -382,6 +390,7 @@ class FlowModel(DensityModel):
         hundred calls and in whatever comes between.
         """
         self._check_trainable()
+        fitness.check_arguments(**kwargs)
         x = self._packed(x, y)
         if self._adapter.waits_for_data:
             self._adapt(x, anew=False)

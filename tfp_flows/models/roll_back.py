@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from tfp_flows.models.stage_relay import copies
 
 __all__ = ["RollBack", "RollBackEvent"]
 
@@ -147,12 +148,7 @@ class RollBack(keras.callbacks.Callback):
             self._good, self._good_flags = self._copy(), self._flags
 
     def _copy(self) -> tuple[int, list[np.ndarray]]:
-        # A copy: on a CPU the array may share the variable's memory.
-        values = [
-            np.array(tf.convert_to_tensor(variable).numpy())
-            for variable in self._variables()
-        ]
-        return self._step, values
+        return self._step, copies(self._variables())
 
     def _variables(self) -> list[Any]:
         """Weights and the optimizer's state but the learning rate."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 __all__ = ["StageRelay", "copies", "split_callbacks"]
 
@@ -77,7 +78,8 @@ class StageRelay(keras.callbacks.Callback):
 
 def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
     """Returns the values; on a CPU an array may share the variable's memory."""
-    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    # Keras' own conversion has NumPy warn of a missing keyword.
+    return [np.array(tf.convert_to_tensor(v).numpy()) for v in variables]
 
 
 def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:

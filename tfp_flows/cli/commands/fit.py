@@ -9,7 +9,7 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import data
-from tfp_flows.cli.errors import RunError, RunInterrupted
+from tfp_flows.cli.errors import RunError, RunInterrupted, in_flags
 from tfp_flows.cli.flows import check_base, choose_flow
 from tfp_flows.cli.parser import parse_bound
 from tfp_flows.cli.runs.files import naming
@@ -19,6 +19,7 @@ from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
+from tfp_flows.screening import row_keys
 
 __all__ = ["run"]
 
@@ -66,7 +67,15 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     description = data.describe(table)
     print(description.text(), flush=True)
-    data.check(table, integers=options.integers, description=description)
+    notes = [
+        found.spelled(in_flags)
+        for found in data.check(
+            table, integers=options.integers, description=description
+        )
+    ]
+    for note in notes:
+        print(f"{'note':<11}{note}", flush=True)
+    description = dataclasses.replace(description, notes=tuple(notes))
     split = data.split_rows(
         table.num_rows,
         options.validation,
@@ -74,16 +83,30 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         how=options.split,
         seed=options.seed,
         partition=table.partition,
+        keys=_keys_of_copies(table, description),
     )
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow)
-    integers = description.integers if options.integers == "dequantize" else ()
+    grid = dict(description.grid if options.integers == "dequantize" else ())
     bounds = tuple(map(parse_bound, options.bounds))
-    data.check_bounds(table, bounds, integers)
-    schema = dataclasses.replace(table.schema, integer_columns=integers, bounds=bounds)
+    data.check_bounds(table, bounds, tuple(grid))
+    schema = dataclasses.replace(
+        table.schema,
+        integer_columns=tuple(grid),
+        grid_steps=tuple(grid.values()),
+        bounds=bounds,
+    )
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
     return task
+
+
+def _keys_of_copies(
+    table: data.Table, description: data.Description
+) -> np.ndarray | None:
+    if description.num_distinct == table.num_rows:
+        return None
+    return row_keys(*table.rows().blocks)
 
 
 def _record(task: Task) -> RunRecord:

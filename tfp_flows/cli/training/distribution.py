@@ -57,8 +57,7 @@ def build_distribution(
     if schema.levels is not None:
         return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)
     if schema.integer_columns:
-        steps = [float(name in schema.integer_columns) for name in schema.columns]
-        return Dequantized(distribution, steps, num_samples=_NOISE_POINTS)
+        return Dequantized(distribution, schema.steps, num_samples=_NOISE_POINTS)
     return distribution
 
 

@@ -12,6 +12,7 @@ from tfp_flows.models.boosted.components import registered_name, unknown_compone
 from tfp_flows.models.boosted.mixture import GrowingMixture
 from tfp_flows.models.boosted.rows import StageRows, TrainingRows, split_rows
 from tfp_flows.models.boosted.stage import BoostingStage, boosting_rule
+from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.objectives import ResidualWeights
 
@@ -168,7 +169,7 @@ class BoostedFlow(GrowingMixture):
             ValueError: nothing left to train, "auto" without validation rows, a
                 foreign loss, or data of the wrong form; before training.
         """
-        packed = self._packed(x, y)
+        packed = self._screened(x, y, batch_size=batch_size, **kwargs)
         self._check_fit(packed, validation_data, validation_split, corrective_passes)
         if epochs < 1:
             raise ValueError(f"epochs must be at least 1, received {epochs}.")
@@ -176,21 +177,22 @@ class BoostedFlow(GrowingMixture):
             validation_data = model_inputs.pack_validation(
                 validation_data, self.context_size, self._packed
             )
-        packed, sample_weight, held_out = split_rows(
-            packed, sample_weight, validation_data, validation_split
-        )
-        boosting = Boosting(
-            self,
-            TrainingRows(packed, sample_weight, batch_size, self.cache_rows),
-            None if held_out is None else StageRows(*held_out, batch_size),
-            rule=self.rule,
-            patience=self.patience,
-            epochs=epochs,
-            callbacks=callbacks,
-            verbose=verbose,
-            fit_arguments=kwargs,
-        )
-        return boosting.run(corrective_passes)
+        with fitness.explained():
+            packed, sample_weight, held_out = split_rows(
+                packed, sample_weight, validation_data, validation_split
+            )
+            boosting = Boosting(
+                self,
+                TrainingRows(packed, sample_weight, batch_size, self.cache_rows),
+                None if held_out is None else StageRows(*held_out, batch_size),
+                rule=self.rule,
+                patience=self.patience,
+                epochs=epochs,
+                callbacks=callbacks,
+                verbose=verbose,
+                fit_arguments=kwargs,
+            )
+            return boosting.run(corrective_passes)
 
     def _check_fit(
         self, packed: Any, validation_data: Any, split: float, corrective_passes: int

@@ -15,6 +15,7 @@ from tfp_flows.distributions.structure import (
     is_gridded,
     quantize,
 )
+from tfp_flows.screening import check_unmasked
 
 __all__ = ["DistributionAdapter", "LeafArguments"]
 
@@ -171,6 +172,7 @@ class DistributionAdapter:
 
     def fresh(self, x: Any) -> tf.Tensor:
         """A new tensor of x, in the dtype of the distribution."""
+        check_unmasked(x, "x")
         x = tf.convert_to_tensor(x)
         # TFP caches by tensor and would return what weights that have changed since
         # made of this one.
@@ -178,6 +180,7 @@ class DistributionAdapter:
 
     def cast(self, context: Any) -> tf.Tensor | None:
         """The context in the dtype of the distribution."""
+        check_unmasked(context, "context")
         return None if context is None else tf.cast(context, self.dtype)
 
     def data_to_base(

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.screening import check_unmasked
+
 __all__ = [
+    "as_arrays",
     "check_rereadable",
-    "check_rows",
     "check_weight",
+    "column_names",
     "is_array",
     "pack",
     "pack_validation",
@@ -28,7 +31,7 @@ def pack(x: Any, y: Any, context_size: int | None) -> Any:
     Raises:
         ValueError: a conditional model got no context, or another model got one.
     """
-    x, y = _as_arrays(x), _as_arrays(y)
+    x, y = as_arrays(x), as_arrays(y, "context")
     if isinstance(x, tf.data.Dataset):
         return _pack_dataset(x, context_size)
     if context_size is None:
@@ -52,11 +55,39 @@ def pack(x: Any, y: Any, context_size: int | None) -> Any:
     return x
 
 
-def _as_arrays(data: Any) -> Any:
-    """Data frames as arrays, also within a tuple; anything else as it is."""
+def column_names(x: Any, y: Any) -> tuple[Any, Any]:
+    """Returns the names of the columns of x and of the context; None where unnamed."""
+    if isinstance(x, tuple | list) and y is None and len(x) == 2:
+        x, y = x
+    return getattr(x, "columns", None), getattr(y, "columns", None)
+
+
+def as_arrays(data: Any, what: str = "x") -> Any:
+    """Returns data frames and lists of numbers as arrays; anything else as it is.
+
+    Raises:
+        ValueError: masked entries, or a list whose rows differ in length.
+    """
+    if isinstance(data, list) and not any(map(_is_part, data)):
+        try:
+            return np.asarray(data)
+        except ValueError as error:
+            raise ValueError(
+                f"{what} is a list that is no table: its rows differ in length. Pass "
+                "an array."
+            ) from error
     if isinstance(data, tuple | list):
-        return type(data)(_as_arrays(part) for part in data)
+        names = ("x", "context", "sample_weight")
+        return type(data)(map(as_arrays, data, names))
+    check_unmasked(data, what)
+    if isinstance(data, np.ma.MaskedArray):
+        return data.data
     return data.to_numpy() if hasattr(data, "to_numpy") else data
+
+
+def _is_part(data: Any) -> bool:
+    """Whether this is all of x or all of a context, and no row of numbers."""
+    return hasattr(data, "shape") and len(data.shape) > 1 or data is None
 
 
 def _pack_dataset(data: tf.data.Dataset, context_size: int | None) -> tf.data.Dataset:
@@ -124,6 +155,7 @@ def check_weight(weight: Any, inputs: Any) -> None:
             "sample_weight is for arrays; a data set has it in its elements, "
             "(x, None, sample_weight)."
         )
+    check_unmasked(weight, "sample_weight")
     weight, count = np.asarray(weight), len(tf.nest.flatten(inputs)[0])
     is_right = weight.shape == (count,) and np.all(np.isfinite(weight) & (weight >= 0))
     if not is_right or not weight.any():
@@ -147,39 +179,6 @@ def check_rereadable(data: Any) -> None:
             "Parts of this model (whitening, ActNorm, a mixture base) are set from "
             f"data, which cannot be read ahead from {type(data).__name__}: call "
             "model.adapt(x) with some rows before fit."
-        )
-
-
-def check_rows(
-    values: Any, shape: tuple[int | None, ...], what: str, dtype: tf.DType
-) -> None:
-    """Checks an array before training; other kinds of data pass unchecked.
-
-    Raises:
-        ValueError: wrong rank or sizes, a dtype that is no number, no rows, or a
-            value that is not finite.
-    """
-    if not isinstance(values, np.ndarray) and not tf.is_tensor(values):
-        return
-    array = np.asarray(values)
-    expected = "[N" + "".join(f", {size}" for size in shape) + "]"
-    if array.ndim != len(shape) + 1 or any(
-        size is not None and size != found
-        for size, found in zip(shape, array.shape[1:], strict=False)
-    ):
-        raise ValueError(f"{what} must have shape {expected}, received {array.shape}.")
-    if array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{what} must be numbers convertible to {dtype.name}, received dtype "
-            f"{array.dtype}."
-        )
-    if len(array) == 0:
-        raise ValueError(f"{what} has no rows.")
-    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"{what} has {int((~finite).sum())} rows with NaN or infinite values, "
-            f"first row {int(np.argmin(finite))}. Remove or fill them before."
         )
 
 

@@ -11,7 +11,8 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import conditional_bijectors
-from tfp_flows.models.bridge.inputs import check_rows, is_array, some_rows
+from tfp_flows.models.bridge.fitness import check_rows, check_stream, checked_stream
+from tfp_flows.models.bridge.inputs import as_arrays, is_array, some_rows
 from tfp_flows.models.variational.posteriors import (
     BoostedPosterior,
     FlowPosterior,
@@ -211,10 +212,7 @@ def checked_data(
         TypeError: neither an array nor a `tf.data.Dataset`.
         ValueError: wrong shape, values outside of the likelihood's support, NaN.
     """
-    if hasattr(x, "to_numpy"):
-        x = x.to_numpy()
-    if isinstance(x, list):
-        x = np.asarray(x)
+    x = as_arrays(x)
     is_dataset = isinstance(x, tf.data.Dataset)
     if not is_dataset and (isinstance(x, tuple) or not is_array(x)):
         raise TypeError(
@@ -223,10 +221,11 @@ def checked_data(
         )
     rows = x
     if is_dataset:
+        check_stream(x, (event_shape,))
         rows = some_rows(x, 256)
         rows = rows[0] if isinstance(rows, tuple) else rows
     # Of a data set the first rows: it may not fit into memory.
     rows = np.asarray(rows)
     check_rows(rows, event_shape, "x", dtype)
     likelihood.check(rows)
-    return x if is_dataset else rows.astype(dtype.as_numpy_dtype)
+    return checked_stream(x, dtype) if is_dataset else rows.astype(dtype.as_numpy_dtype)

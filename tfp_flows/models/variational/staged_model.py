@@ -13,6 +13,7 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.tracking import check_distinct, track
+from tfp_flows.models.last_finite import after_all
 from tfp_flows.models.stage_relay import StageRelay, split_callbacks
 from tfp_flows.models.variational.schedule import StageSchedule
 from tfp_flows.objectives import fit_posterior_weights
@@ -234,7 +235,7 @@ class StagedModel(keras.Model, abc.ABC):
                 batch_size,
                 initial_epoch=epoch,
                 epochs=epoch + epochs,
-                callbacks=[schedule, *every_stage, relay],
+                callbacks=after_all([schedule, *every_stage, relay]),
                 **kwargs,
             )
             epoch = history.epoch[-1] + 1

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge.inputs import is_array, pack_validation, target_for
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.serving import export_endpoints
@@ -185,21 +186,23 @@ class VariationalAutoencoder(StagedModel):
         Raises:
             ValueError: data that the likelihood does not admit; before training.
         """
+        fitness.check_arguments(batch_size=batch_size, **kwargs)
         x = self._checked(x, y)
         if validation_data is not None:
             validation_data = pack_validation(validation_data, None, self._checked)
         if not is_array(x):
             kwargs.setdefault("shuffle", False)
-        return self._fit_stages(
-            x,
-            target_for(x, kwargs.get("sample_weight")),
-            batch_size,
-            epochs=epochs,
-            annealing_epochs=annealing_epochs,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            **kwargs,
-        )
+        with fitness.explained():
+            return self._fit_stages(
+                x,
+                target_for(x, kwargs.get("sample_weight")),
+                batch_size,
+                epochs=epochs,
+                annealing_epochs=annealing_epochs,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                **kwargs,
+            )
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns mean −ELBO of the mixture, kl and reconstruction, one draw a row.
@@ -210,14 +213,18 @@ class VariationalAutoencoder(StagedModel):
         if kwargs.get("_use_cached_eval_dataset"):
             # Keras' own call from within `fit`: checked there.
             return super().evaluate(x, y, **kwargs)
+        fitness.check_arguments(**kwargs)
         x = self._checked(x, y)
         target = target_for(x, kwargs.get("sample_weight"))
-        return super().evaluate(x, target, **kwargs)
+        with fitness.explained():
+            return super().evaluate(x, target, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> dict[str, np.ndarray]:
         """Returns loss, reconstruction and kl of each row, one draw of z."""
         self._synchronize()
-        return super().predict(self._checked(x), **kwargs)
+        fitness.check_arguments(**kwargs)
+        with fitness.explained():
+            return super().predict(self._checked(x), **kwargs)
 
     def _weight_terms(
         self, x: Any, num_rows: int, num_draws: int

@@ -1,0 +1,55 @@
+"""A training ends with weights that are numbers."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfp_flows.models.stage_relay import copies
+
+__all__ = ["LastFinite", "after_all"]
+
+
+class LastFinite(keras.callbacks.Callback):
+    """Ends a training whose weights are no longer finite, with the last that were.
+
+    Looks after each epoch, so that a step costs nothing. Put it after callbacks that
+    repair weights, as `RollBack` does.
+    """
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the weights that training starts from."""
+        self._kept, self._epoch = copies(self.model.weights), 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the weights, or goes back to those kept and stops."""
+        values = copies(self.model.weights)
+        if all(np.isfinite(value).all() for value in values):
+            self._kept, self._epoch = values, epoch + 1
+            return
+        for variable, value in zip(self.model.weights, self._kept, strict=True):
+            variable.assign(value)
+        self.model.stop_training = True
+        kept = f"those after epoch {self._epoch}" if self._epoch else "the first ones"
+        warnings.warn(
+            f"The weights became NaN or infinite in epoch {epoch + 1}: training stops, "
+            f"with {kept}. Lower the learning rate, clip the gradient (keras "
+            "optimizers take clipnorm) or take another optimizer: Adafactor divides "
+            "by zero where a gradient is zero.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def after_all(callbacks: Any) -> Any:
+    """Returns the callbacks with a `LastFinite` after all others."""
+    last = LastFinite()
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(last)
+        last.set_model(callbacks.model)
+        return callbacks
+    if callbacks is None:
+        return [last]
+    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    return [*given, last]
