@@ -327,7 +327,7 @@ class VariationalAutoencoder(StagedModel):
         model._set_stage(stage)
         return model
 
-    def export(self, filepath: str, *, verbose: bool = True) -> None:
+    def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
 
         Endpoints, with seed: int32 [2] and n, num_samples: int32 []:
@@ -339,7 +339,7 @@ class VariationalAutoencoder(StagedModel):
 
         Args:
             filepath: directory to write.
-            verbose: as in Keras.
+            **kwargs: `verbose`, as in Keras; `format` is "tf_saved_model".
         """
         self._synchronize()
         x = tf.TensorSpec([None, *self.event_shape], self._latent.dtype, name="x")
@@ -353,4 +353,4 @@ class VariationalAutoencoder(StagedModel):
             "generate": (self._latent.generate, [n, seed]),
             "elbo": (self._elbo, [x, num_samples, seed]),
         }
-        export_endpoints(self, filepath, endpoints, verbose=verbose)
+        export_endpoints(self, filepath, endpoints, **kwargs)
