@@ -6,6 +6,7 @@ Each door of a model is walked through: what is new to a table is asked everythi
 import copy
 import dataclasses
 import functools
+import inspect
 import pathlib
 import pickle
 import subprocess
@@ -21,6 +22,7 @@ from tests.cases.architectures import CASES as ARCHITECTURES
 from tests.cases.case import parametrize
 from tests.cases.models import CASES, MODELS, SMALL_CONDITIONAL
 from tests.weights import values
+from tfp_flows import models
 from tfp_flows.models import FlowModel
 
 ROWS = 64
@@ -351,6 +353,17 @@ class Whole:
         if hasattr(model, "elbo"):
             return model.elbo(self.x, seed=1)
         return model.predict(self.x, verbose=0)
+
+
+def test_every_model_is_walked():
+    exported = {
+        name
+        for name in models.__all__
+        if inspect.isclass(found := getattr(models, name))
+        and issubclass(found, keras.Model)
+        and not inspect.isabstract(found)
+    }
+    assert {name.split("[")[0] for name in MODELS} == exported
 
 
 @functools.cache

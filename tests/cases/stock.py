@@ -212,9 +212,6 @@ DISTRIBUTIONS = {
     "Weibull": lambda: tfd.Weibull(V(1.5), 2.0),
     "WishartLinearOperator": lambda: tfd.WishartLinearOperator(3.0, lower()),
     "WishartTriL": lambda: tfd.WishartTriL(3.0, V(EYE)),
-    "ZeroInflatedNegativeBinomial": lambda: tfd.ZeroInflatedNegativeBinomial(
-        total_count=3.0, logits=V(0.3), inflated_loc_probs=V(0.1)
-    ),
     "Zipf": lambda: tfd.Zipf(V(2.5)),
 }
 
@@ -342,5 +339,6 @@ NO_CASE = {
         ["FlatDirichlet", "Pad", "SoftmaxCentered", "UnitVector"],
         "TFP 0.25 calls NumPy in a way that NumPy 2.4 refuses",
     ),
+    "ZeroInflatedNegativeBinomial": "a class of no module, refused by name: Inflated",
     "MultivariateNormalFullCovariance": "takes the value of a variable",
 }

@@ -159,6 +159,14 @@ def test_what_would_not_load_is_refused_by_name():
         serialize(tfd.TransformedDistribution(stock.normal(), coupling))
 
 
+def test_a_class_of_no_module_is_refused_by_name():
+    made = tfd.ZeroInflatedNegativeBinomial(
+        total_count=3.0, logits=0.3, inflated_loc_probs=0.1
+    )
+    with pytest.raises(TypeError, match="Cannot save .*ZeroInflatedNegativeBinomial"):
+        serialize(made)
+
+
 def test_saving_draws_no_random_numbers():
     network = keras.Sequential([keras.layers.Dense(1)])
     shift = tfb.RealNVP(1, bijector_fn=network)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge import inputs as model_inputs
-from tfp_flows.models.bridge.keras_contract import KerasContract
+from tfp_flows.models.bridge.keras_contract import KerasContract, warn_of_policy
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.tracking import check_distinct, track
 from tfp_flows.models.stage_relay import StageRelay, split_callbacks
@@ -65,6 +65,7 @@ class StagedModel(KerasContract, abc.ABC):
     def _prepare_stages(
         self, components: list[BijectorWeights], *, fits_weights: bool
     ) -> None:
+        warn_of_policy()
         check_distinct(components)
         self.components = components
         self.seeds = SeedSequence()
