@@ -6,8 +6,18 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
-from tfp_flows import architectures, bijectors
+from tfp_flows import architectures, bijectors, distributions, networks
 from tfp_flows.distributions import Dequantized
+from tfp_flows.energies import ENERGIES
+from tfp_flows.models import (
+    BoostedFlow,
+    BoostedPosterior,
+    FlowModel,
+    FlowPosterior,
+    GaussianPosterior,
+    VariationalAutoencoder,
+    VariationalMixture,
+)
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -69,6 +79,15 @@ def mixture():
     return tfd.MixtureSameFamily(
         tfd.Categorical(logits=tf.Variable([0.1, 0.2], name="logits")),
         tfd.Independent(tfd.Normal(loc, tfp.util.DeferredTensor(loc, tfb.Exp())), 1),
+    )
+
+
+def copula():
+    """Marginals and a dependence, all trainable."""
+    marginals = tfd.Laplace(tf.Variable([0.1, 0.2]), tf.Variable([1.0, 2.0]))
+    theta = tfp.util.TransformedVariable(2.0, tfb.Softplus(low=1.0), name="theta")
+    return distributions.CopulaDistribution(
+        distributions.GumbelCopula(theta, 2), marginals
     )
 
 
@@ -164,4 +183,68 @@ CASES = [
         exempt={"whole_model_round_trip_is_bit_equal": "a file cannot hold a closure"},
     ),
     Case("mixture", mixture, PAIR),
+    Case("copula", copula, PAIR),
 ]
+
+
+SMALL_CONDITIONAL = Case(
+    "small conditional",
+    lambda: architectures.coupling_flow(
+        2,
+        num_layers=1,
+        hidden_sizes=(4,),
+        transform="affine",
+        context_size=2,
+        dtype="float64",
+    ),
+    PAIR,
+    context_size=2,
+)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def component(index):
+    return architectures.coupling_flow(
+        2, num_layers=2, hidden_sizes=(4,), transform="affine", seed=index
+    )
+
+
+def shift(index):
+    return bijectors.Coupling(
+        2, flip=index % 2 == 1, hidden_sizes=(4,), seed=index, name=f"shift_{index}"
+    )
+
+
+def autoencoder(posterior):
+    small = {"hidden_sizes": (4,), "seed": 1}
+    return VariationalAutoencoder(
+        networks.dense_encoder((4,), 2, **small),
+        networks.dense_decoder(2, (4,), **small),
+        posterior=posterior,
+    )
+
+
+def energy_match():
+    return VariationalMixture(ENERGIES["ring"], 2, BoostedPosterior(shift, 2))
+
+
+# Whole models: how to make one, and the shape of the events it trains on, None where
+# it trains on none.
+MODELS = {
+    "FlowModel": (lambda: FlowModel(component(0)), PAIR),
+    "FlowModel[self-normalizing]": (
+        lambda: FlowModel(architectures.fully_connected_flow(2)),
+        PAIR,
+    ),
+    "BoostedFlow": (lambda: BoostedFlow(component, 2), PAIR),
+    "VariationalAutoencoder": (lambda: autoencoder(GaussianPosterior()), (4,)),
+    "VariationalAutoencoder[flow]": (
+        lambda: autoencoder(FlowPosterior(shift(0))),
+        (4,),
+    ),
+    "VariationalAutoencoder[boosted]": (
+        lambda: autoencoder(BoostedPosterior(shift, 2)),
+        (4,),
+    ),
+    "VariationalMixture": (energy_match, None),
+}

@@ -3,7 +3,6 @@
 import abc
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -12,6 +11,8 @@ from tfp_flows.bijectors import Continuous
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
+from tfp_flows.models.bridge.keras_contract import KerasContract, warn_of_policy
+from tfp_flows.models.bridge.modelable import compiles
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
@@ -25,7 +26,7 @@ __all__ = ["DensityModel"]
 _ADAPT_ROWS = {1: 50_000, 3: 1_024}
 
 
-class DensityModel(keras.Model, abc.ABC):
+class DensityModel(KerasContract, abc.ABC):
     """Evaluates, samples and exports a distribution; how it trains is a subclass's.
 
     Args:
@@ -39,6 +40,7 @@ class DensityModel(keras.Model, abc.ABC):
 
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
         adapter = DistributionAdapter(distribution)
+        warn_of_policy()
         super().__init__(name=name, dtype=adapter.dtype.name)
         self.seeds = SeedSequence()
         self._hold(adapter)
@@ -48,12 +50,9 @@ class DensityModel(keras.Model, abc.ABC):
         """Makes `adapter` the one that the model answers with."""
         self._adapter = adapter
         self._log_dets = LogDeterminants(adapter.learned_inverses)
-        self.supports_jit = all(
-            getattr(part, "supports_jit", True)
-            for part in adapter.distribution.submodules
-        )
+        self.supports_jit = all(map(compiles, adapter.distribution.submodules))
         self._sample = tf.function(
-            adapter.sample, reduce_retracing=True, autograph=False
+            self._sample_or_say, reduce_retracing=True, autograph=False
         )
 
     @property
@@ -120,6 +119,17 @@ class DensityModel(keras.Model, abc.ABC):
         shape = [[n], tf.shape(context)[:-1], self._adapter.event_shape]
         return tf.reshape(drawn, tf.concat(shape, axis=0))
 
+    def _sample_or_say(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
+        try:
+            return self._adapter.sample(n, context, seed)
+        except TypeError as error:
+            # TFP's own, of parts that were never sampled in a graph.
+            raise NotImplementedError(
+                f"{self.distribution.name} cannot draw a number of samples that is not "
+                f"known beforehand, so no model samples or exports it: {error} Call "
+                "model.distribution.sample(n), eagerly."
+            ) from error
+
     def forward(self, z: Any, context: Any = None) -> tf.Tensor:
         """Maps base → data, [batch..., base event...] → [batch..., event...]."""
         return self._adapter.forward(z, context)
@@ -175,6 +185,7 @@ class DensityModel(keras.Model, abc.ABC):
             kept = take_distinct(x, context)
             x, context = x[kept], None if context is None else context[kept]
         self._adapter.initialize(x, context, anew=anew)
+        self._log_dets.refresh()
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Returns the mean loss; y is a context, as in `fit`.
@@ -183,6 +194,7 @@ class DensityModel(keras.Model, abc.ABC):
         of an objective and of penalties follow it in a list, as Keras returns metrics;
         `return_dict=True` names them.
         """
+        self._check_compiled()
         self._log_dets.refresh()
         if kwargs.get("_use_cached_eval_dataset"):
             # Keras' own call from within `fit`: packed there, y is its target.
@@ -197,6 +209,7 @@ class DensityModel(keras.Model, abc.ABC):
         self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
     ) -> Any:
         """As in Keras; y is a context, as in `evaluate`."""
+        self._check_compiled()
         self._log_dets.refresh()
         x = self._packed(x, y)
         target = model_inputs.target_for(x, sample_weight)
@@ -216,6 +229,12 @@ class DensityModel(keras.Model, abc.ABC):
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: a distribution is complete when it is constructed."""
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None]:
+        """[N], one log-density a row."""
+        while not isinstance(input_shape[0], int | None):
+            input_shape = input_shape[0]
+        return (input_shape[0],)
 
     def _packed(self, x: Any, context: Any = None) -> Any:
         """The inputs of `call` after checking them."""
@@ -246,11 +265,7 @@ class DensityModel(keras.Model, abc.ABC):
         return x, context, rest.pop() if rest else None
 
     def _check_trainable(self) -> None:
-        if self._compile_loss is not None:
-            raise ValueError(
-                f"{type(self).__name__} minimizes its own objective: call "
-                "compile(optimizer) without a loss."
-            )
+        self._check_compiled()
         if not self.trainable_variables:
             raise ValueError(
                 f"{self.distribution.name} has no trainable variable, so there is "
@@ -272,7 +287,7 @@ class DensityModel(keras.Model, abc.ABC):
 
         Args:
             filepath: directory to write.
-            **kwargs: `verbose`: print each signature, as Keras does.
+            **kwargs: `verbose`: print each signature; `format` is "tf_saved_model".
         """
         self._log_dets.refresh()
         export_endpoints(self, filepath, self.endpoints(), **kwargs)

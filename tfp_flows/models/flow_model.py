@@ -69,6 +69,14 @@ class FlowModel(DensityModel):
     all values are exact. The loss shown is the likelihood; a penalty acts on the
     gradient and shows its terms as metrics.
 
+    A loop of one's own is `train_on_batch`, or, after `adapt(x)`, the step by hand:
+
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y_pred=model(x, training=True))
+
+    A tape over `log_prob` trains the likelihood alone, without penalties, and
+    factorizes learned inverses at every step.
+
     Args:
         distribution: over one event: its batch shape is (). Preprocessing is a part
             of it, so that x is raw data.
@@ -143,8 +151,15 @@ class FlowModel(DensityModel):
 
     def _evaluate_once(self) -> tf.Tensor:
         x, context = self._one_row()
+        # As in training, where the number of rows is not known.
+        x = tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]])
         try:
             return self.log_prob(x, context)
+        except TypeError as error:
+            raise ValueError(
+                f"{self.distribution.name} evaluates no batch whose number of rows is "
+                f"not known beforehand, so it cannot be trained or served: {error}"
+            ) from error
         except NotImplementedError:
             self.has_density = False
             return self._adapter.sample(1, context, tf.constant([0, 0]))
@@ -183,6 +198,8 @@ class FlowModel(DensityModel):
         Of a distribution without a density they are NaN.
         """
         if training:
+            if tf.executing_eagerly():
+                self._log_dets.refresh_sometimes()
             return self._terms(inputs, training=True)
         x, context, _ = self._unpacked(inputs)
         if not self.has_density:

@@ -23,3 +23,14 @@ def test_a_keras_that_copies_is_refused(monkeypatch):
     monkeypatch.setattr(keras, "Variable", Copy)
     with pytest.raises(ImportError, match="3.10 or newer.* received .*pip install"):
         adopt(tf.Variable(1.0))
+
+
+def test_a_scope_of_less_precision_does_not_copy():
+    variable = tf.Variable([1.0, 2.0])
+
+    class Adopting(keras.layers.Layer):
+        def call(self, x):
+            assert adopt(variable).value is variable
+            return x
+
+    Adopting(dtype="mixed_bfloat16")(tf.zeros([1]))

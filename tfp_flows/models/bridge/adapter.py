@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
@@ -15,6 +16,7 @@ from tfp_flows.distributions.structure import (
     is_gridded,
     quantize,
 )
+from tfp_flows.models.bridge.modelable import check_distribution
 from tfp_flows.screening import check_unmasked
 
 __all__ = ["DistributionAdapter", "LeafArguments"]
@@ -39,7 +41,7 @@ class DistributionAdapter:
     """
 
     def __init__(self, distribution: tfd.Distribution) -> None:
-        _check(distribution)
+        check_distribution(distribution)
         self.distribution = distribution
         self.dtype = distribution.dtype
         self.event_shape = tuple(distribution.event_shape)
@@ -84,7 +86,8 @@ class DistributionAdapter:
             arguments: what layers are told beside the context.
         """
         x, context = self.event(x), self.cast(context)
-        return self.log_prob_of_event(x, context, seed, arguments)
+        log_prob = self.log_prob_of_event(x, context, seed, arguments)
+        return self._zero_at_infinity(x, log_prob)
 
     def log_prob_of_event(
         self,
@@ -96,6 +99,15 @@ class DistributionAdapter:
         """`log_prob` of what `event` and `cast` returned, these very tensors."""
         nested = self._distribution_arguments(context, arguments, seed)
         return self.distribution.log_prob(x, **nested)
+
+    def _zero_at_infinity(self, x: tf.Tensor, log_prob: tf.Tensor) -> tf.Tensor:
+        """Zero density where x is infinite, or too large for the dtype on its way."""
+        if not self.dtype.is_floating:
+            return log_prob
+        largest = tf.reduce_max(tf.abs(x), list(range(-len(self.event_shape), 0)))
+        overflows = (largest > self.dtype.max**0.5) & tf.math.is_nan(log_prob)
+        outside = tf.math.is_inf(largest) | overflows
+        return tf.where(outside, tf.constant(-np.inf, log_prob.dtype), log_prob)
 
     def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
         """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
@@ -159,6 +171,8 @@ class DistributionAdapter:
 
     def event(self, x: Any) -> tf.Tensor:
         """A new tensor of x with checked axes: TensorFlow broadcasts a wrong width."""
+        if self.dtype.is_integer:
+            _check_whole(x)
         x = self.fresh(x)
         received = x.shape[x.shape.rank - len(self.event_shape) :]
         if len(self.event_shape) > x.shape.rank or not received.is_compatible_with(
@@ -261,20 +275,11 @@ def _common_context_size(parts: Sequence["DistributionAdapter"]) -> int | None:
     return sizes.pop()
 
 
-def _check(distribution: Any) -> None:
-    if not isinstance(distribution, tfd.Distribution):
-        raise TypeError(
-            "Expected a tfp.distributions.Distribution, received "
-            f"{type(distribution).__name__}."
-        )
-    if distribution.batch_shape.rank != 0:
+def _check_whole(x: Any) -> None:
+    """Refuses numbers that a distribution over whole ones would see rounded."""
+    x = tf.convert_to_tensor(x)
+    if hasattr(x, "numpy") and x.dtype.is_floating and np.any(x != tf.floor(x)):
         raise ValueError(
-            "Expected a distribution over one event, batch shape (); "
-            f"received batch shape {distribution.batch_shape}. Wrap it in "
-            "tfd.Independent if its batch axes belong to the event."
-        )
-    if not distribution.event_shape.is_fully_defined():
-        raise ValueError(
-            "Expected a fully known event shape, received "
-            f"{distribution.event_shape}. Give the base distribution a static shape."
+            "This distribution is over whole numbers; x has fractions, which would be "
+            "cut off."
         )

@@ -12,6 +12,8 @@ file cannot name arbitrary code.
 import base64
 import dataclasses
 import importlib
+import inspect
+import random
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +28,13 @@ from tensorflow_probability import distributions as tfd
 __all__ = ["UntrustedError", "deserialize", "serialize", "serialize_part"]
 
 
+# What keeps the arguments of its constructor as `parameters`.
+_CONSTRUCTIBLE = (
+    tfd.Distribution,
+    tfb.Bijector,
+    tfp.math.psd_kernels.PositiveSemidefiniteKernel,
+    tf.linalg.LinearOperator,
+)
 _TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
 _FUNCTION_MODULES = (
     "tensorflow_probability.python.distributions.",
@@ -41,10 +50,13 @@ def serialize(value: Any) -> dict[str, Any]:
     """Returns JSON data from which `deserialize` rebuilds a distribution or bijector.
 
     Raises:
-        TypeError: a part cannot be written down, such as a lambda; the message names
-            where it stands.
+        TypeError: a part cannot be written down, such as a lambda, or would not be
+            rebuilt; the message names where it stands.
     """
-    return {"objects": (writer := _Writer()).objects, "root": writer.write(value, "")}
+    writer = _Writer()
+    data = {"root": writer.write(value, ""), "objects": writer.objects}
+    writer.rebuild()
+    return data
 
 
 def serialize_part(part: Any) -> dict[str, Any]:
@@ -77,6 +89,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.objects: list[dict[str, Any]] = []
+        self._places: list[str] = []
         self._index: dict[int, int] = {}
         # Keeps written objects alive: the identity of a dead one may be reused.
         self._alive: list[Any] = []
@@ -117,8 +130,22 @@ class _Writer:
             written = self._object(value, where)
             self._index[id(value)] = len(self.objects)
             self._alive.append(value)
+            self._places.append(where)
             self.objects.append(written)
         return {"object": self._index[id(value)]}
+
+    def rebuild(self) -> None:
+        """Refuses what would be written and never read; inner parts come first."""
+        reader, drawn = _Reader(self.objects), random.getstate()
+        parts = zip(self._places, self._alive, strict=True)
+        for index, (where, value) in enumerate(parts):
+            try:
+                reader.read({"object": index})
+            except Exception as error:
+                raise TypeError(_refusal(value, where)) from error
+            finally:
+                # Layers draw the seeds of their initializers: saving changes no run.
+                random.setstate(drawn)
 
     def _object(self, value: Any, where: str) -> dict[str, Any]:
         if isinstance(value, tf.Variable):
@@ -128,6 +155,9 @@ class _Writer:
                 "dtype": value.dtype.name,
                 "trainable": value.trainable,
             }
+        if isinstance(value, tfb.AutoregressiveNetwork):
+            # A layer of Keras 2, of which Keras 3 knows nothing.
+            return self._called(type(value), value.get_config(), where)
         if hasattr(value, "get_config") and hasattr(value, "from_config"):
             # Layers, initializers, and whatever a user wrote in Keras' manner.
             _name_of(type(value), where)
@@ -139,20 +169,29 @@ class _Writer:
                 "transformed": self.write(value.pretransformed_input, f"{where}.input"),
                 "bijector": self.write(bijector, f"{where}.transform_fn"),
             }
-        parameters = getattr(value, "parameters", None)
-        if (
-            isinstance(value, tfd.Distribution | tfb.Bijector)
-            and parameters is not None
-        ):
-            name = _name_of(_public_class(type(value)), where)
-            return {
-                "class": name,
-                "parameters": {
-                    key: self.write(argument, f"{where}.{key}" if where else key)
-                    for key, argument in parameters.items()
-                },
-            }
+        arguments = _arguments_of(value) if isinstance(value, _CONSTRUCTIBLE) else None
+        if arguments is not None:
+            return self._called(type(value), arguments, where)
         raise TypeError(_refusal(value, where))
+
+    def _called(
+        self, cls: type, arguments: Mapping[str, Any], where: str
+    ) -> dict[str, Any]:
+        """A class with the arguments of its constructor."""
+        defaults = inspect.signature(cls).parameters
+        return {
+            "class": _name_of(_public_class(cls), where),
+            "parameters": {
+                key: self.write(argument, f"{where}.{key}" if where else key)
+                for key, argument in arguments.items()
+                # A default that is a function has no name of its own in a file.
+                if not (
+                    isinstance(argument, types.FunctionType)
+                    and key in defaults
+                    and defaults[key].default is argument
+                )
+            },
+        }
 
 
 class _Reader:
@@ -203,6 +242,22 @@ class _Reader:
             return tfp.util.DeferredTensor(variable, self.read(data["bijector"]))
         arguments = {key: self.read(v) for key, v in data["parameters"].items()}
         return _find_class(data["class"], _is_tfp)(**arguments)
+
+
+def _arguments_of(value: Any) -> Mapping[str, Any] | None:
+    """The arguments that an object was constructed with, if they can be told.
+
+    They are its `parameters`; a class of TFP that keeps those of its base instead has
+    its own as attributes.
+    """
+    accepted = inspect.signature(type(value)).parameters
+    takes_any = any(a.kind is a.VAR_KEYWORD for a in accepted.values())
+    if takes_any or set(value.parameters) <= set(accepted):
+        return value.parameters
+    kept = {
+        name: vars(value)[f"_{name}"] for name in accepted if f"_{name}" in vars(value)
+    }
+    return kept if set(kept) == set(accepted) else None
 
 
 def _is_constant(value: Any) -> bool:
@@ -281,7 +336,7 @@ def _find(name: str) -> Any:
 
 
 def _is_tfp(cls: type) -> bool:
-    return issubclass(cls, tfd.Distribution | tfb.Bijector)
+    return issubclass(cls, (*_CONSTRUCTIBLE, tfb.AutoregressiveNetwork))
 
 
 _RECORDS = ("tfp_flows.bijectors.", "tfp_flows.ode.", "tfp_flows.ops.")

@@ -19,11 +19,20 @@ def export_endpoints(
     endpoints: dict[str, Any],
     *,
     verbose: bool = False,
+    format: str = "tf_saved_model",
 ) -> None:
     """Writes functions of a model, name → (function, signature), to a directory.
 
     Where a signature has a seed of shape [2], a whole number is taken too.
+
+    Raises:
+        ValueError: another format than a SavedModel.
     """
+    if format != "tf_saved_model":
+        raise ValueError(
+            'A density is exported as format="tf_saved_model", with a function for '
+            f"each of {', '.join(endpoints)}; received {format!r}."
+        )
     archive = keras.export.ExportArchive()
     archive.track(model)
     for name, (function, signature) in endpoints.items():

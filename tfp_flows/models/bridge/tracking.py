@@ -17,6 +17,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.models.bridge.modelable import check_evaluation
+
 __all__ = ["Tracked", "adopt", "check_distinct", "track"]
 
 
@@ -42,8 +44,14 @@ def track(distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]) -> 
         distribution: the distribution to track.
         evaluate: computes a log-density; traced once, never run. The trace also
             builds networks that build themselves at their first call.
+
+    Raises:
+        ValueError: evaluation changes a part, or a part has taken the value of a
+            variable and goes on without it.
     """
-    read = _variables_read_by(evaluate)
+    graph = tf.function(evaluate, autograph=False).get_concrete_function().graph
+    read = _variables_read_in(graph)
+    check_evaluation(distribution, graph, read)
     layers = _keras_layers(distribution)
     in_layers = [weight.value for layer in layers for weight in layer.variables]
     by_tfp = list(distribution.variables)
@@ -56,8 +64,7 @@ def track(distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]) -> 
     return Tracked(layers, adopted, hidden)
 
 
-def _variables_read_by(evaluate: Callable[[], tf.Tensor]) -> list[tf.Variable]:
-    graph = tf.function(evaluate, autograph=False).get_concrete_function().graph
+def _variables_read_in(graph: Any) -> list[tf.Variable]:
     # A graph keeps what it reads in a set; its captures stand in order of first use,
     # which is the same for a distribution rebuilt from a file.
     order = {id(handle): index for index, handle in enumerate(graph.external_captures)}
@@ -83,6 +90,8 @@ def adopt(variable: tf.Variable) -> keras.Variable:
         shape=variable.shape,
         dtype=variable.dtype.name,
         trainable=variable.trainable,
+        # TFP reads the variable itself, whatever Keras computes in.
+        autocast=False,
         # A Keras name has no path in it.
         name=variable.name.split(":")[0].replace("/", "_"),
     )

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.keras_contract import KerasContract, warn_of_policy
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.tracking import check_distinct, track
 from tfp_flows.models.last_finite import after_all
@@ -51,7 +52,7 @@ class BijectorWeights(keras.layers.Layer):
         self.built = True
 
 
-class StagedModel(keras.Model, abc.ABC):
+class StagedModel(KerasContract, abc.ABC):
     """Base of the models that train a mixture by boosting.
 
     A subclass calls `_prepare_stages` and writes `call` and `_weight_terms`. In every
@@ -65,6 +66,7 @@ class StagedModel(keras.Model, abc.ABC):
     def _prepare_stages(
         self, components: list[BijectorWeights], *, fits_weights: bool
     ) -> None:
+        warn_of_policy()
         check_distinct(components)
         self.components = components
         self.seeds = SeedSequence()
@@ -150,17 +152,13 @@ class StagedModel(keras.Model, abc.ABC):
         The optimizer serves as a pattern: each stage trains with a new one like it.
 
         Raises:
-            ValueError: a loss is given.
+            ValueError: a loss or metrics are given.
         """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                f"{type(self).__name__} minimizes its own objective: call "
-                "compile(optimizer) without a loss."
-            )
         optimizer = keras.optimizers.get(optimizer)
         self._optimizer_config = keras.optimizers.serialize(optimizer)
         self._compile_arguments = kwargs
         self._compile_stage(optimizer)
+        self._check_compiled()
 
     def _compile_stage(self, optimizer: keras.optimizers.Optimizer) -> None:
         super().compile(optimizer=optimizer, **self._compile_arguments)

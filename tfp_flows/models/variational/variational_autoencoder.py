@@ -334,7 +334,7 @@ class VariationalAutoencoder(StagedModel):
         model._set_stage(stage)
         return model
 
-    def export(self, filepath: str, *, verbose: bool = False) -> None:
+    def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
 
         Endpoints, with seed: int32 [2] or [] and n, num_samples: int32 []:
@@ -346,7 +346,7 @@ class VariationalAutoencoder(StagedModel):
 
         Args:
             filepath: directory to write.
-            verbose: print each signature, as Keras does.
+            **kwargs: `verbose`: print each signature; `format` is "tf_saved_model".
         """
         self._synchronize()
         x = tf.TensorSpec([None, *self.event_shape], self._latent.dtype, name="x")
@@ -360,4 +360,4 @@ class VariationalAutoencoder(StagedModel):
             "generate": (self._latent.generate, [n, seed]),
             "elbo": (self._elbo, [x, num_samples, seed]),
         }
-        export_endpoints(self, filepath, endpoints, verbose=verbose)
+        export_endpoints(self, filepath, endpoints, **kwargs)
