@@ -43,11 +43,11 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     _write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
     _write_held_out(folder / HELD_OUT, test, density)
-    yardsticks, floor, others = _others(task, model)
+    yardsticks, floor, levels, others = _others(task, model)
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
     results = compare({_title(task, model): density, **others}, task.schema)
     _write_metrics(task, model, progress, results, floor)
-    write_pages(task, model, progress, results, density, floor.held_out)
+    write_pages(task, model, progress, results, density, levels)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     print(floor.line())
 
@@ -68,8 +68,13 @@ def _export(model: DensityModel, folder: pathlib.Path) -> None:
 
 def _others(
     task: Task, model: DensityModel
-) -> tuple[Yardsticks, Floor, dict[str, np.ndarray]]:
-    """What the model is compared with, and the yardsticks' log-densities, [N]."""
+) -> tuple[Yardsticks, Floor, dict[str, float], dict[str, np.ndarray]]:
+    """What the model is compared with.
+
+    Returns:
+        Yardsticks, floor, the negative log-likelihoods of both on the validation rows
+        by name, and the yardsticks' log-densities of the test rows, [N].
+    """
     step = grid_step(model.distribution).reshape(-1)
     train, validation, test = (
         joined_rows(part, step) for part in (task.train, task.validation, task.test)
@@ -77,13 +82,18 @@ def _others(
     yardsticks = Yardsticks.fit(
         train, validation, task.schema, step, seed=task.options.seed
     )
-    floor = linear_floor(train, test, task.schema)
-    return yardsticks, floor, yardsticks.log_densities(test)
+    floor = linear_floor(train, validation, test, task.schema)
+    scores = yardsticks.log_densities(validation)
+    levels = {name: -float(values.mean()) for name, values in scores.items()}
+    if floor.validation is not None:
+        levels["linear flows"] = -floor.validation
+    return yardsticks, floor, levels, yardsticks.log_densities(test)
 
 
 def _write_history(path: pathlib.Path, progress: Progress) -> None:
     with path.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, list(progress.history[0]))
+        # The start, before the first epoch, has no training loss.
+        writer = csv.DictWriter(lines, list(progress.history[-1]))
         writer.writeheader()
         writer.writerows(progress.history)
 

@@ -1,11 +1,14 @@
 """What the report page shows of a run: rows drawn, ranked and scored."""
 
+import math
+
 import numpy as np
 
 import tfp_flows
 from tfp_flows import diagnostics
 from tfp_flows.cli.rows import draw_rows, log_density_function
 from tfp_flows.cli.training.progress import Progress
+from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
 from tfp_flows.data import Table
 from tfp_flows.models import DensityModel
@@ -26,7 +29,7 @@ def write_pages(
     progress: Progress,
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
-    floor: float | None = None,
+    levels: dict[str, float],
 ) -> None:
     """Writes `report.html` and its pictures to the task's folder.
 
@@ -36,7 +39,7 @@ def write_pages(
         progress: the end of training.
         results: likelihoods of the held-out rows, the model's first.
         log_density: [N], of the held-out rows.
-        floor: mean log-likelihood of the held-out rows under the best linear flow.
+        levels: negative log-likelihoods of yardsticks on the validation rows.
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
     test = task.test.take(shown)
@@ -50,10 +53,12 @@ def write_pages(
         description=task.description.text().splitlines(),
         results=results,
         history={
-            name: [record[name] for record in progress.history]
+            name: [record.get(name, math.nan) for record in progress.history]
             for name in ("loss", "val_loss")
         },
-        best_epoch=progress.best_epoch,
+        # Each component of a mixture has a best epoch of its own.
+        best_epoch=progress.best_epoch if options.boost is None else None,
+        first_epoch=int(progress.history[0]["epoch"]),
         columns=test.columns,
         held_out=test.values,
         held_out_scores=log_density[shown],
@@ -67,7 +72,7 @@ def write_pages(
         image_shape=test.image_shape,
         settings={
             "flow": task.flow,
-            "weights": f"{model.count_params():,}",
+            "weights": f"{count_weights(model):,}",
             "batch size": task.batch_size,
             "learning rate": options.learning_rate,
             "patience": options.patience,
@@ -75,7 +80,7 @@ def write_pages(
             "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
         },
-        floor=None if floor is None else -floor,
+        levels=levels,
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)

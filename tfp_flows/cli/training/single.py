@@ -26,9 +26,9 @@ def train_flow(task: Task) -> tuple[FlowModel, Progress]:
         RunError: the loss is no longer a number.
     """
     model, progress = start(task, _new_model)
-    checkpoint = Checkpoint(task.folder, progress, patience=task.options.patience)
-    if progress.epoch < task.options.epochs and not checkpoint.finished:
-        _fit(task, model, checkpoint)
+    is_finished = progress.wait >= task.options.patience
+    if progress.epoch < task.options.epochs and not is_finished:
+        _fit(task, model, progress)
     with reading(task.folder / progress.best):
         best = keras.models.load_model(task.folder / progress.best, compile=False)
     return best, progress
@@ -50,23 +50,26 @@ def _new_model(task: Task) -> FlowModel:
     return model
 
 
-def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
+def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
     options = task.options
-    first = checkpoint.progress.epoch
     batches, steps = training_batches(
         *event_arrays(model, task.train.values, task.train.context),
         batch_size=task.batch_size,
         seed=options.seed,
-        first_epoch=first,
+        first_epoch=progress.epoch,
     )
     x, context = event_arrays(model, task.validation.values, task.validation.context)
     rows = (x,) if context is None else ((x, context),)
     validation = tf.data.Dataset.from_tensor_slices(rows)
+    validation = validation.batch(rows_at_a_time(model.distribution))
+    checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
+    if not progress.history:
+        checkpoint.start_loss = model.evaluate(validation, verbose=0)
     model.fit(
         batches,
-        validation_data=validation.batch(rows_at_a_time(model.distribution)),
+        validation_data=validation,
         epochs=options.epochs,
-        initial_epoch=first,
+        initial_epoch=progress.epoch,
         steps_per_epoch=steps,
         callbacks=[checkpoint],
         verbose=options.verbose,
