@@ -115,6 +115,7 @@ def _write_metrics(
         "epochs": progress.epoch,
         "components": len(getattr(model, "component_models", [model])),
         "best_epoch": progress.best_epoch,
+        "start": progress.start,
         "validation_nats": -progress.best_loss,
         "rows": task.counts,
         "held_out": [result._asdict() for result in results],

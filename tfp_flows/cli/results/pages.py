@@ -7,6 +7,7 @@ import numpy as np
 import tfp_flows
 from tfp_flows import diagnostics
 from tfp_flows.cli.rows import draw_rows, log_density_function
+from tfp_flows.cli.training.choice import Start
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
@@ -18,6 +19,9 @@ __all__ = ["write_pages"]
 # Enough for pictures: more rows would cost time and change no pixel.
 _MOST_HELD_OUT = 20_000
 _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
+# Of wide tables fewer rows are drawn and scored: not more numbers than these, but
+# enough rows for the quantile of 1 %.
+_TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -43,7 +47,10 @@ def write_pages(
     """
     shown = np.arange(min(len(log_density), _MOST_HELD_OUT))
     test = task.test.take(shown)
-    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
+    count = _IMAGE_SAMPLES
+    if test.image_shape is None:
+        bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
+        count = min(bounded, _TABLE_SAMPLES)
     samples, given = _draws(task, model, test, count)
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
@@ -72,6 +79,7 @@ def write_pages(
         image_shape=test.image_shape,
         settings={
             "flow": task.flow,
+            "base": _base(task, progress),
             "weights": f"{count_weights(model):,}",
             "batch size": task.batch_size,
             "learning rate": options.learning_rate,
@@ -84,6 +92,13 @@ def write_pages(
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)
+
+
+def _base(task: Task, progress: Progress) -> str:
+    start = Start(**progress.start)
+    if start.base != "given":
+        return str(start)
+    return task.options.base or ("mixture" if task.flow != "glow" else "gaussian")
 
 
 def _draws(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+from typing import Any
 
 from tfp_flows.cli.runs.files import reading, write_json
 from tfp_flows.cli.runs.folder import STATE
@@ -24,6 +25,7 @@ class Progress:
         wait: epochs since the best one that was trained.
         history: one record for each complete epoch, and one for the start, epoch 0.
         seconds: time spent on the complete epochs.
+        start: fields of the `Start` that was chosen.
     """
 
     epoch: int = 0
@@ -34,6 +36,7 @@ class Progress:
     wait: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    start: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Progress | None":

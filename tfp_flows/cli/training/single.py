@@ -1,15 +1,16 @@
 """Training a flow to its best validation likelihood, resumable after each epoch."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
-from tfp_flows.cli.training.bases import fitted_base
 from tfp_flows.cli.training.batches import training_batches
 from tfp_flows.cli.training.checkpoint import Checkpoint
-from tfp_flows.cli.training.distribution import build_distribution
+from tfp_flows.cli.training.choice import Starts
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
@@ -34,19 +35,21 @@ def train_flow(task: Task) -> tuple[FlowModel, Progress]:
     return best, progress
 
 
-def _new_model(task: Task) -> FlowModel:
-    options = task.options
-    base = fitted_base(task)
-    distribution = build_distribution(
-        task.flow, task.schema, seed=options.seed, base=base
-    )
+def _new_model(task: Task, progress: Progress) -> FlowModel:
+    options, starts = task.options, Starts(task)
+    chosen = starts.choose()
+    progress.start = dataclasses.asdict(chosen)
+    # Training draws the same numbers whether or not there were trials.
+    keras.utils.set_random_seed(options.seed)
+    distribution = starts.distribution(chosen, options.seed)
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
     optimizer = new_optimizer(task)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
     x, context = event_arrays(model, task.train.values, task.train.context)
     order = np.random.default_rng(options.seed).permutation(len(x))
-    model.adapt(x[order], None if context is None else context[order])
+    context = None if context is None else context[order]
+    model.adapt(x[order], context, anew=False)
     return model
 
 

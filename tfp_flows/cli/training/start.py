@@ -13,7 +13,9 @@ from tfp_flows.cli.training.task import Task
 __all__ = ["count_weights", "start"]
 
 
-def start(task: Task, new_model: Callable[[Task], Any]) -> tuple[Any, Progress]:
+def start(
+    task: Task, new_model: Callable[[Task, Progress], Any]
+) -> tuple[Any, Progress]:
     """Returns the model, new or as its last checkpoint left it, and its progress.
 
     Args:
@@ -26,7 +28,8 @@ def start(task: Task, new_model: Callable[[Task], Any]) -> tuple[Any, Progress]:
     keras.utils.set_random_seed(task.options.seed)
     progress = Progress.read(task.folder)
     if progress is None:
-        progress, model = Progress(), new_model(task)
+        progress = Progress()
+        model = new_model(task, progress)
     else:
         with reading(task.folder / progress.last):
             model = keras.models.load_model(task.folder / progress.last)

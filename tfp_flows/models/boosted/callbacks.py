@@ -74,7 +74,9 @@ class StageMonitor(keras.callbacks.Callback):
         loss = self._measure()
         if loss is not None:
             logs["val_loss"] = loss
-            self._judge(loss)
+            # A component that diverged may be given no weight, and a finite loss.
+            has_diverged = not np.isfinite(logs.get("loss", 0.0))
+            self._judge(np.nan if has_diverged else loss)
         self.num_epochs += 1
         self.seconds = time.monotonic() - self._started
         for name, value in logs.items():
@@ -84,7 +86,7 @@ class StageMonitor(keras.callbacks.Callback):
         # A NaN is no improvement. Patience compares epochs: a start at an optimum of
         # its own may fall before it rises.
         improved = loss < self._best_trained
-        self._best_trained = min(loss, self._best_trained)
+        self._best_trained = loss if improved else self._best_trained
         self._wait = 0 if improved else self._wait + 1
         if loss < self._best_loss:
             self._remember(loss)
@@ -100,7 +102,7 @@ class StageMonitor(keras.callbacks.Callback):
     def restore_best(self) -> None:
         """Sets the weights of the epoch with the lowest validation loss.
 
-        Where no epoch had a finite one, training failed, and is not hidden by its start.
+        Where no epoch had a finite one, training failed: its start does not hide that.
         """
         if self._best is None or self._best_trained == np.inf:
             return
