@@ -201,9 +201,10 @@ def _best(candidates: dict[tuple[str, bool], float]) -> Start:
     trials = {key[1]: candidates[key] for key in candidates if key[0] == "gaussian"}
     if base == "mixture" and trials:
         whiten = max(trials, key=lambda key: trials[key])
-    names = {"gaussian": "a short training from one Gaussian", "copula": "copula"}
+    names = {"gaussian": "short training from a Gaussian", "copula": "copula"}
     scores = {"mixture": candidates["mixture", next(iter(candidates))[1]]}
     for (name, white), score in candidates.items():
         if name != "mixture":
-            scores[f"{names[name]}, {'white' if white else 'standard'}"] = score
+            columns = "whitened" if white else "standardized"
+            scores[f"{names[name]} ({columns})"] = score
     return Start(base, whiten, scores)
