@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors import Logit, Whiten
+from tfp_flows.bijectors import Logit, Standardize, Whiten
 from tfp_flows.distributions import Dequantized, GaussianMixture
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
@@ -80,9 +80,11 @@ def elementwise_transform(transform: str | ElementwiseTransform) -> Any:
     return transform
 
 
-def preprocessing(event_size: int, dtype: Any) -> list[tfb.Bijector]:
-    """Raw columns to white ones, set from data by `FlowModel.adapt`."""
-    return [Whiten(event_size, dtype=dtype)]
+def preprocessing(
+    event_size: int, dtype: Any, *, whiten: bool = True
+) -> list[tfb.Bijector]:
+    """Raw columns to white or to standard ones, set from data by `FlowModel.adapt`."""
+    return [(Whiten if whiten else Standardize)(event_size, dtype=dtype)]
 
 
 def flat_input(

@@ -20,6 +20,7 @@ def coupling_flow(
     hidden_sizes: Sequence[int] = (128, 128),
     context_size: int | None = None,
     base: tfd.Distribution | None = None,
+    whiten: bool = True,
     activation: str = "relu",
     seed: int | None = None,
     dtype: Any = "float32",
@@ -44,6 +45,9 @@ def coupling_flow(
         context_size: features of a context, None without one.
         base: distribution over [D]; default a trainable `GaussianMixture`, N(0, I)
             beyond 128 columns. One with a method `initialize(z)` is set from data.
+        whiten: whether columns are decorrelated first, or standardized one by one:
+            better where what is simple about single columns, such as bounds and
+            skewness, matters more than strong correlations.
         activation: Keras activation of the networks.
         seed: makes the initial weights reproducible.
         dtype: dtype of event and weights.
@@ -61,7 +65,7 @@ def coupling_flow(
             "event_size and num_layers must be at least 1, received "
             f"{event_size} and {num_layers}."
         )
-    layers = assembly.preprocessing(event_size, dtype)
+    layers = assembly.preprocessing(event_size, dtype, whiten=whiten)
     for index in range(num_layers):
         layers += [
             Coupling(

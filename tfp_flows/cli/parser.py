@@ -72,7 +72,13 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         help="mixture: Gaussians, chosen on held-out rows; gaussian: one; student-t: "
         "heavy tails, an index a column; auto: student-t where a column's tails are "
         "heavy, else normal, or a mixture if none is; copula: as auto, joined by a "
-        "fitted copula (mixture; for images gaussian)",
+        "fitted copula (chosen on validation rows; for images gaussian)",
+    )
+    group.add_argument(
+        "--whiten",
+        choices=("yes", "no"),
+        help="whether to decorrelate columns first, or only to standardize them "
+        "(chosen on validation rows; with --base: yes)",
     )
     group.add_argument(
         "--boost",

@@ -118,8 +118,13 @@ def headline(results: Sequence[Result]) -> str:
     )
 
 
-def explanation(results: Sequence[Result]) -> str:
-    """Returns a second sentence: what the difference means, or what to do about it."""
+def explanation(results: Sequence[Result], remedy: str = "") -> str:
+    """Returns a second sentence: what the difference means, or what to do about it.
+
+    Args:
+        results: as for `headline`.
+        remedy: said where the first density is not ahead.
+    """
     model, *others = results
     finite = [other for other in others if math.isfinite(other.nats)]
     if not finite or not math.isfinite(model.nats):
@@ -127,10 +132,7 @@ def explanation(results: Sequence[Result]) -> str:
     best = max(finite, key=lambda other: other.nats)
     ahead, error = advantage(model, best)
     if ahead <= CERTAIN * error:
-        return (
-            "On these rows the simpler density is as good or better. More epochs, "
-            "more data or another flow may change that."
-        )
+        return f"On these rows the simpler density is as good or better. {remedy}"
     factor = f"{math.exp(min(ahead, 7)):.3g}"
     if ahead > math.log(1000):
         factor = "10" + f"{ahead / math.log(10):.0f}".translate(SUPERSCRIPTS)

@@ -28,6 +28,9 @@ MAX_ROWS, STARTS = 50_000, 2
 WORK_LIMIT = 8e8
 SEARCH_ITERATIONS, FINAL_ITERATIONS = (4, 15), (5, 40)
 CHUNK_VALUES = 4_000_000
+# Most numbers of all covariances of a mixture: judging one costs as many products a
+# row, nine times over.
+MOST_NUMBERS = 2_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +142,8 @@ def fit_mixture(
     `seed`, are used. Large problems get fewer iterations and then fewer rows, so that
     the fit stays near 15 s on one core, the only one it uses where threadpoolctl is
     installed, as with scikit-learn. Sizes with fewer rows a component than half the
-    number of columns are left out; one component is always tried.
+    number of columns, or with more than two million numbers in their covariances, are
+    left out; one component is always tried.
 
     Args:
         train: [N, D].
@@ -158,7 +162,8 @@ def fit_mixture(
     """
     z, shift, scale = _standardized(train, context_size, same_units)
     validation = _checked_rows(validation, "validation", len(shift))
-    sizes = [k for k in sorted(set(components)) if 1 < k <= 2 * len(z) / len(shift)]
+    most = min(2 * len(z) / len(shift), MOST_NUMBERS / len(shift) ** 2)
+    sizes = [k for k in sorted(set(components)) if 1 < k <= most]
     z, search, final = _plan(z, sizes, np.random.default_rng(seed))
 
     def judged(mixture: FittedMixture) -> tuple[float, Yardstick]:

@@ -160,7 +160,7 @@ class DensityModel(KerasContract, abc.ABC):
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Trains; y is the context of a conditional model."""
 
-    def adapt(self, x: Any, context: Any = None) -> None:
+    def adapt(self, x: Any, context: Any = None, *, anew: bool = True) -> None:
         """Sets the data-dependent parts (Standardize, Whiten, ActNorm …) from data.
 
         The first `fit` does this for every part that was not set before, with up to
@@ -169,9 +169,10 @@ class DensityModel(KerasContract, abc.ABC):
         Args:
             x: [N, event...], or a `tf.data.Dataset` as for `fit`.
             context: [N, C] for a conditional model.
+            anew: also set parts again that were set before.
         """
         with fitness.explained():
-            self._adapt(self._packed(x, context), anew=True)
+            self._adapt(self._packed(x, context), anew=anew)
 
     def _adapt(self, packed: Any, *, anew: bool) -> None:
         rank = len(self._adapter.event_shape)

@@ -32,7 +32,12 @@ def test_run_leaves_what_it_promises(fitted):
     assert not {name for name in names if "epoch" in name or "state" in name}
     assert not folder.with_name("run.partial").exists()
     metrics, history = results(folder)
-    assert len(list(csv.DictReader(history.splitlines()))) == 2
+    records = list(csv.DictReader(history.splitlines()))
+    assert [(record["epoch"], bool(record["loss"])) for record in records] == [
+        ("0", False),
+        ("1", True),
+        ("2", True),
+    ]
     assert metrics["rows"] == {"train": 240, "validation": 30, "test": 30}
     names = [result["name"] for result in metrics["held_out"]]
     assert names[:2] == ["coupling-affine flow", "Gaussian"]
@@ -235,8 +240,24 @@ def test_early_stopping_keeps_the_best_epoch(no_pages, tables, tmp_path):
     assert main([*words, *steep]) == 0
     metrics, history = results(tmp_path / "run")
     losses = [float(row["val_loss"]) for row in csv.DictReader(history.splitlines())]
-    assert len(losses) == metrics["epochs"] < 60
-    assert np.argmin(losses) + 1 == metrics["best_epoch"] == len(losses) - 2
+    start, *trained = losses
+    assert len(trained) == metrics["epochs"] < 60
+    # Patience counts from the best trained epoch, the start is a candidate too.
+    assert np.argmin(trained) == len(trained) - 3
+    assert metrics["validation_nats"] == -min(losses)
+    assert metrics["best_epoch"] == np.argmin(losses)
+
+
+def test_a_fit_never_ends_below_its_start(no_pages, tables, tmp_path):
+    # Normal rows: the start is at the optimum, and large steps only lead away.
+    words = ["fit", str(tables.csv()), "--out", str(tmp_path / "run"), *QUICK]
+    assert main([*words, "--learning-rate", "0.5", "--epochs", "2"]) == 0
+    metrics, history = results(tmp_path / "run")
+    records = list(csv.DictReader(history.splitlines()))
+    start, *trained = (float(record["val_loss"]) for record in records)
+    assert start < min(trained)
+    assert metrics["best_epoch"] == 0
+    assert metrics["validation_nats"] == -start
 
 
 def test_integer_columns_are_dequantized(no_pages, tables, tmp_path):

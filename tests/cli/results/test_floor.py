@@ -19,8 +19,13 @@ def parts(tables, **options):
 
 
 def floor_of(train, test, step):
-    rows = joined_rows(train, step), joined_rows(test, step)
-    return linear_floor(*rows, train.schema)
+    train_rows, test_rows = joined_rows(train, step), joined_rows(test, step)
+    floor = linear_floor(train_rows, test_rows[::2], test_rows, train.schema)
+    if floor.refusal is None:
+        halves = test_rows[::2], test_rows[1::2]
+        other = linear_floor(train_rows, *halves[::-1], train.schema)
+        assert floor.validation == pytest.approx(other.held_out)
+    return floor
 
 
 def test_floor_of_a_table_is_its_gaussian(tables):

@@ -57,6 +57,62 @@ def test_one_column_and_a_context_have_every_base(base, tables, tmp_path):
     assert model.distribution.event_shape == [1]
 
 
+@pytest.mark.usefixtures("no_pages")
+def test_without_a_base_the_start_is_chosen_on_validation_rows(
+    tables, tmp_path, capsys
+):
+    quiet = np.random.default_rng(1).normal(size=400)
+    table = tables.csv(b=quiet, **heavy_columns())
+    out = tmp_path / "run"
+    assert main(["fit", str(table), "--out", str(out), *QUICK]) == 0
+    assert "base       copula on" in capsys.readouterr().out
+    start = json.loads((out / "metrics.json").read_text())["start"]
+    best = max(start["scores"], key=start["scores"].get)
+    assert start["base"] == "copula"
+    assert best.startswith("copula")
+    assert ("(whitened)" in best) == start["whiten"]
+
+
+@pytest.mark.usefixtures("no_pages")
+@pytest.mark.parametrize(("gain", "base"), [(1.0, "gaussian"), (-99.0, "mixture")])
+def test_short_trainings_choose_coordinates_and_beat_the_mixture_or_not(
+    gain, base, tables, tmp_path, monkeypatch
+):
+    from tfp_flows.bijectors import Standardize, Whiten
+    from tfp_flows.cli.training import choice
+
+    # Standardized rows train better here, by 5 nats.
+    monkeypatch.setattr(choice, "_has_time_for_trials", lambda task: True)
+    monkeypatch.setattr(choice, "_trial", lambda task, whiten: gain - 5 * whiten)
+    out = tmp_path / "run"
+    assert main(["fit", str(tables.csv()), "--out", str(out), *QUICK]) == 0
+    start = json.loads((out / "metrics.json").read_text())["start"]
+    assert (start["base"], start["whiten"]) == (base, False)
+    import keras
+
+    model = keras.models.load_model(out / "model.keras")
+    kinds = {type(part) for part in model.distribution.submodules}
+    assert Standardize in kinds
+    assert Whiten not in kinds
+
+
+@pytest.mark.usefixtures("no_pages")
+def test_the_start_is_the_mixture_that_the_run_is_compared_with(tables, tmp_path):
+    modes = np.random.default_rng(2).choice([-4.0, 4.0], size=400)
+    table = tables.csv(rows=400, c=modes + np.random.default_rng(3).normal(size=400))
+    for whiten in ("yes", "no"):
+        out = tmp_path / whiten
+        words = ["fit", str(table), "--out", str(out), "--whiten", whiten, *QUICK]
+        assert main(words) == 0
+        history = (out / "history.csv").read_text().splitlines()
+        start = -float(history[1].split(",")[2])
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert metrics["start"]["base"] == "mixture"
+        with np.load(out / "yardsticks.npz") as arrays:
+            assert len(arrays["mixture.weights"]) > 1
+        assert start == pytest.approx(metrics["start"]["scores"]["mixture"], abs=1e-3)
+
+
 def test_images_have_one_base(refused, tmp_path):
     words = ["fit", "digits", "--out", tmp_path / "run", "--base", "auto"]
     assert "images have --base gaussian" in refused(*words)

@@ -36,8 +36,9 @@ def test_mixture_is_trained_and_reported(boosted, tmp_path):
     assert metrics["components"] == 2
     assert metrics["held_out"][0]["name"] == "2 boosted coupling-affine"
     records = list(csv.DictReader(history.splitlines()))
-    assert [row["stage"] for row in records] == ["1"] * 3 + ["2"] * 3
-    assert metrics["epochs"] == len(records)
+    assert [row["stage"] for row in records] == ["1"] * 4 + ["2"] * 3
+    assert [row["epoch"] for row in records] == list("0123456")
+    assert metrics["epochs"] == 6
     drawn = tmp_path / "drawn.csv"
     assert main(f"sample {folder} -n 40 --out {drawn}".split()) == 0
     rows = np.loadtxt(drawn, delimiter=",", skiprows=1)

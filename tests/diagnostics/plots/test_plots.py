@@ -209,6 +209,27 @@ def test_levels_get_one_bin_each():
     assert np.histogram(values, edges)[0].tolist() == [3] * 5
 
 
+def test_bins_of_a_fine_grid_hold_as_many_levels_each():
+    grid = np.round(np.arange(0.0, 30.0, 0.1), 1)
+    values = np.tile(grid, 5)
+    edges = limits.histogram_edges(values, (-1.0, 31.0), 45)
+    counts = np.histogram(values, edges)[0]
+    assert set(counts[:-1]) == {35}
+    jittered = values + np.random.default_rng(0).normal(size=len(values))
+    assert len(limits.histogram_edges(jittered, (-1.0, 31.0), 45)) == 46
+
+
+def test_best_epoch_may_be_the_start_and_its_name_is_above_the_frame():
+    history = {"loss": [np.nan, 5.0, 4.0], "val_loss": [3.0, 5.1, 5.3]}
+    axis = plots.learning_curve(history, best_epoch=0, first_epoch=0)
+    (name,) = (t for t in axis.texts if t.get_text().startswith("best"))
+    assert name.get_text() == "best: epoch 0, 3.00"
+    axis.figure.draw_without_rendering()
+    assert name.get_window_extent().y0 >= axis.get_window_extent().y1
+    assert axis.get_ylim()[0] <= 3.0
+    np.testing.assert_array_equal(axis.lines[0].get_xdata(), [0, 1, 2])
+
+
 def test_robust_scores_survive_a_constant_column():
     reference = np.c_[np.ones(50), np.linspace(-1, 1, 50)]
     scores = limits.robust_scores(np.array([[3.0, 0.68]]), reference)

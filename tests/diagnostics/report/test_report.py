@@ -165,11 +165,15 @@ def test_shapes_that_do_not_fit_are_refused(name, value):
         ReportData(**{**fields, name: value})
 
 
-def test_floor_of_linear_flows_is_a_level_of_the_learning_curve():
+def test_levels_of_the_validation_rows_stand_beside_the_curve_not_results():
     from tfp_flows.diagnostics.report.chapters import CHAPTERS
 
-    _, axis = CHAPTERS[0].show(report_data(["a", "b"], floor=2.25))
-    assert any("linear flows 2.25" in text.get_text() for text in axis.texts)
+    levels = {"linear flows": 2.25}
+    finding, axis = CHAPTERS[0].show(report_data(["a", "b"], levels=levels))
+    written = [text.get_text() for text in axis.texts]
+    assert "linear flows 2.25" in written
+    assert not any("Gaussian" in text for text in written)
+    assert "on the validation rows" in finding
 
 
 def test_pictures_of_the_page_are_those_of_the_files(written):

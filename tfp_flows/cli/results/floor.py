@@ -17,12 +17,14 @@ class Floor(NamedTuple):
     Attributes:
         fitted: on the training rows; None where there is no floor.
         held_out: on the test rows; None where there is no floor.
+        validation: on the validation rows; None where there is no floor.
         refusal: why there is none.
         levels_size: D of images in integer levels, for bits per dimension.
     """
 
     fitted: float | None = None
     held_out: float | None = None
+    validation: float | None = None
     refusal: str | None = None
     levels_size: int | None = None
 
@@ -40,26 +42,34 @@ class Floor(NamedTuple):
         )
 
 
-def linear_floor(train: np.ndarray, test: np.ndarray, schema: Schema) -> Floor:
-    """Returns the optimum of linear flows fitted to `train`, judged on `test`.
+def linear_floor(
+    train: np.ndarray, validation: np.ndarray, test: np.ndarray, schema: Schema
+) -> Floor:
+    """Returns the optimum of linear flows fitted to `train`, judged on other rows.
 
     With context it is that of conditional ones: log p(x, c) − log p(c), both at
     their optimum.
 
     Args:
         train: rows the flow was fitted to, [N, D + C], dequantized values and context.
+        validation: rows it was stopped on, likewise.
         test: rows it is reported on, likewise.
         schema: what a row of the data holds.
     """
     size = len(schema.columns)
     try:
-        joint = linear_flow_optimum(train, x_heldout=test)
-        parts = [joint.log_likelihood, joint.heldout_log_likelihood or 0.0]
+        levels = _levels(train, validation, test)
         if schema.context_columns:
-            given = linear_flow_optimum(train[:, size:], x_heldout=test[:, size:])
-            parts[0] -= given.log_likelihood
-            parts[1] -= given.heldout_log_likelihood or 0.0
+            levels -= _levels(*(part[:, size:] for part in (train, validation, test)))
     except ValueError as error:
         return Floor(refusal=str(error))
-    levels = None if schema.levels is None else size
-    return Floor(parts[0], parts[1], levels_size=levels)
+    fitted, validated, held_out = levels.tolist()
+    size_of_levels = None if schema.levels is None else size
+    return Floor(fitted, held_out, validated, levels_size=size_of_levels)
+
+
+def _levels(train: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Mean log-likelihoods at the optimum: of the rows it is fitted to, of others."""
+    optimum = linear_flow_optimum(train)
+    means = [optimum.log_prob(rows).mean() for rows in others]
+    return np.array([optimum.log_likelihood, *means])

@@ -46,12 +46,12 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     density = log_density_function(model)(test.values, test.context)
     rows = test.equal_rows()
     _write_held_out(folder / HELD_OUT, test.take(rows), density[rows])
-    yardsticks, floor, others = _others(task, model)
+    yardsticks, floor, levels, others = _others(task, model)
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
     densities = {_title(task, model): density, **others}
     results = compare(densities, task.schema, test.weight)
     _write_metrics(task, model, progress, results, floor)
-    write_pages(task, model, progress, results, density, floor.held_out)
+    write_pages(task, model, progress, results, density, levels)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     if (line := extreme_row(test, densities)) is not None:
         print(line)
@@ -76,8 +76,13 @@ def _export(model: DensityModel, folder: pathlib.Path) -> None:
 
 def _others(
     task: Task, model: DensityModel
-) -> tuple[Yardsticks, Floor, dict[str, np.ndarray]]:
-    """What the model is compared with, and the yardsticks' log-densities, [N]."""
+) -> tuple[Yardsticks, Floor, dict[str, float], dict[str, np.ndarray]]:
+    """What the model is compared with.
+
+    Returns:
+        Yardsticks, floor, the negative log-likelihoods of both on the validation rows
+        by name, and the yardsticks' log-densities of the test rows, [N].
+    """
     step = grid_step(model.distribution).reshape(-1)
     train, validation, test = (
         joined_rows(part.equally_weighted(), step)
@@ -86,13 +91,19 @@ def _others(
     yardsticks = Yardsticks.fit(
         train, validation, task.schema, step, seed=task.options.seed
     )
-    floor = linear_floor(train, test, task.schema)
-    return yardsticks, floor, yardsticks.log_densities(joined_rows(task.test, step))
+    floor = linear_floor(train, validation, test, task.schema)
+    scores = yardsticks.log_densities(validation)
+    levels = {name: -float(values.mean()) for name, values in scores.items()}
+    if floor.validation is not None:
+        levels["linear flows"] = -floor.validation
+    unweighted = yardsticks.log_densities(joined_rows(task.test, step))
+    return yardsticks, floor, levels, unweighted
 
 
 def _write_history(path: pathlib.Path, progress: Progress) -> None:
     with path.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, list(progress.history[0]))
+        # The start, before the first epoch, has no training loss.
+        writer = csv.DictWriter(lines, list(progress.history[-1]))
         writer.writeheader()
         writer.writerows(progress.history)
 
@@ -114,6 +125,7 @@ def _write_metrics(
         "epochs": progress.epoch,
         "components": len(getattr(model, "component_models", [model])),
         "best_epoch": progress.best_epoch,
+        "start": progress.start,
         "validation_nats": -progress.best_loss,
         "rows": task.counts,
         "held_out": [result._asdict() for result in results],

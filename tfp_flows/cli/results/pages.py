@@ -1,11 +1,15 @@
 """What the report page shows of a run: rows drawn, ranked and scored."""
 
+import math
+
 import numpy as np
 
 import tfp_flows
 from tfp_flows import diagnostics
 from tfp_flows.cli.rows import draw_rows, log_density_function
+from tfp_flows.cli.training.choice import Start
 from tfp_flows.cli.training.progress import Progress
+from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
 from tfp_flows.data import Table
 from tfp_flows.models import DensityModel
@@ -15,6 +19,9 @@ __all__ = ["write_pages"]
 # Enough for pictures: more rows would cost time and change no pixel.
 _MOST_HELD_OUT = 20_000
 _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
+# Of wide tables fewer rows are drawn and scored: not more numbers than these, but
+# enough rows for the quantile of 1 %.
+_TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -26,7 +33,7 @@ def write_pages(
     progress: Progress,
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
-    floor: float | None = None,
+    levels: dict[str, float],
 ) -> None:
     """Writes `report.html` and its pictures to the task's folder.
 
@@ -36,11 +43,14 @@ def write_pages(
         progress: the end of training.
         results: likelihoods of the held-out rows, the model's first.
         log_density: [N], of the held-out rows.
-        floor: mean log-likelihood of the held-out rows under the best linear flow.
+        levels: negative log-likelihoods of yardsticks on the validation rows.
     """
     shown = task.test.equal_rows()[:_MOST_HELD_OUT]
     test = task.test.take(shown)
-    count = _TABLE_SAMPLES if test.image_shape is None else _IMAGE_SAMPLES
+    count = _IMAGE_SAMPLES
+    if test.image_shape is None:
+        bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
+        count = min(bounded, _TABLE_SAMPLES)
     samples, given = _draws(task, model, test, count)
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
@@ -50,10 +60,12 @@ def write_pages(
         description=task.description.text().splitlines(),
         results=results,
         history={
-            name: [record[name] for record in progress.history]
+            name: [record.get(name, math.nan) for record in progress.history]
             for name in ("loss", "val_loss")
         },
-        best_epoch=progress.best_epoch,
+        # Each component of a mixture has a best epoch of its own.
+        best_epoch=progress.best_epoch if options.boost is None else None,
+        first_epoch=int(progress.history[0]["epoch"]),
         columns=test.columns,
         held_out=test.values,
         held_out_scores=log_density[shown],
@@ -67,7 +79,8 @@ def write_pages(
         image_shape=test.image_shape,
         settings={
             "flow": task.flow,
-            "weights": f"{model.count_params():,}",
+            "base": _base(task, progress),
+            "weights": f"{count_weights(model):,}",
             "batch size": task.batch_size,
             "learning rate": options.learning_rate,
             "patience": options.patience,
@@ -75,10 +88,17 @@ def write_pages(
             "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
         },
-        floor=None if floor is None else -floor,
+        levels=levels,
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)
+
+
+def _base(task: Task, progress: Progress) -> str:
+    start = Start(**progress.start)
+    if start.base != "given":
+        return str(start)
+    return task.options.base or ("mixture" if task.flow != "glow" else "gaussian")
 
 
 def _draws(

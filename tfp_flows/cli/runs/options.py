@@ -19,6 +19,7 @@ class FitOptions:
     out: str
     flow: str | None
     base: str | None
+    whiten: Literal["yes", "no"] | None
     boost: int | Literal["auto"] | None
     epochs: int
     patience: int

@@ -1,6 +1,7 @@
 """From the name of a base and the training rows to a distribution, and why."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from tensorflow_probability import distributions as tfd
@@ -21,20 +22,53 @@ from tfp_flows.distributions import (
 )
 from tfp_flows.models import FlowModel
 
-__all__ = ["fitted_base"]
+__all__ = ["StartRows", "estimated_base", "fitted_base", "start_rows"]
 
 # Rows that tails and dependence are estimated from.
 _ROWS = 20_000
 
 
-def fitted_base(task: Task) -> tfd.Distribution | None:
+class StartRows(NamedTuple):
+    """Rows as a flow's first step has them."""
+
+    train: np.ndarray
+    """[N, D]."""
+    validation: np.ndarray
+    """[V, D]."""
+    log_det: float
+    """Mean log|det J| of the way there, over the validation rows."""
+
+
+def start_rows(task: Task, *, whiten: bool) -> StartRows:
+    """Returns rows where training starts: whitened or standardized ones."""
+    normal = assembly.standard_normal(len(task.schema.columns), "float32")
+    model = FlowModel(
+        build_distribution(task.flow, task.schema, base=normal, whiten=whiten)
+    )
+    rng = np.random.default_rng(task.options.seed)
+    parts: list[tuple[np.ndarray, np.ndarray | None]] = []
+    for part in (task.train, task.validation):
+        part = part.equally_weighted()
+        x, context = event_arrays(model, part.values, part.context)
+        chosen = rng.permutation(len(x))[:_ROWS]
+        context = None if context is None else context[chosen]
+        if not parts:
+            model.adapt(x[chosen], context)
+        parts.append((x[chosen], context))
+    train, validation = (model.inverse(*part).numpy() for part in parts)
+    log_det = np.mean(model.log_prob(*parts[1]) - normal.log_prob(validation))
+    return StartRows(train, validation, float(log_det))
+
+
+def fitted_base(task: Task, *, whiten: bool = True) -> tfd.Distribution | None:
     """Returns the base that the run asks for, estimated from its training rows.
 
-    Estimated is the distribution of the rows where training starts: whitened ones.
-    Marginals and copula train with the flow. What was decided is printed.
+    Estimated is the distribution of the rows where training starts. Marginals and
+    copula train with the flow. What was decided is printed.
 
     Args:
         task: the run.
+        whiten: whether training starts from whitened rows or standardized ones.
 
     Returns:
         A distribution, or None for the architecture's own base: the mixture.
@@ -45,47 +79,45 @@ def fitted_base(task: Task) -> tfd.Distribution | None:
     kind = task.options.base
     if kind in (None, "mixture"):
         return None
-    size = len(task.schema.columns)
-    normal = assembly.standard_normal(size, "float32")
     if kind == "gaussian":
-        return normal
+        return assembly.standard_normal(len(task.schema.columns), "float32")
     try:
-        return _estimated(kind, _start(task, normal), task.schema.columns)
+        rows = start_rows(task, whiten=whiten).train
+        base, text = estimated_base(kind, rows, task.schema.columns)
     except ValueError as error:
         raise RunError(f"--base {kind}: {error}") from error
+    print(f"\nbase       {text}", flush=True)
+    return base
 
 
-def _start(task: Task, normal: tfd.Distribution) -> np.ndarray:
-    """Training rows as the flow's first step has them, [N, D]."""
-    distribution = build_distribution(task.flow, task.schema, base=normal)
-    model = FlowModel(distribution)
-    rows = task.train.equally_weighted()
-    x, context = event_arrays(model, rows.values, rows.context)
-    chosen = np.random.default_rng(task.options.seed).permutation(len(x))[:_ROWS]
-    x, context = x[chosen], None if context is None else context[chosen]
-    model.adapt(x, context)
-    return model.inverse(x, context).numpy()
-
-
-def _estimated(
+def estimated_base(
     kind: str, z: np.ndarray, columns: tuple[str, ...]
-) -> tfd.Distribution | None:
+) -> tuple[tfd.Distribution | None, str]:
+    """Returns a base for rows where training starts, and what was decided.
+
+    Args:
+        kind: "student-t", "auto" or "copula".
+        z: [N, D].
+        columns: D names.
+
+    Raises:
+        ValueError: there are too few rows to estimate from.
+    """
     families = ["student-t"] * len(columns)
     if kind != "student-t":
         families = choose_marginals(z)
     if kind == "auto" and "student-t" not in families:
-        print("\nbase       mixture: no column has heavy tails")
-        return None
+        return None, "mixture: no column has heavy tails"
     parts = fit_marginals(z, families, trainable=True)
     copula = None
     if len(columns) > 1:
         copula = IndependenceCopula(len(columns))
         if kind == "copula":
             copula = fit_copula(z, trainable=True)
-    print(f"\nbase       {_decision(z, columns, families, copula)}", flush=True)
+    text = _decision(z, columns, families, copula)
     if copula is None:
-        return tfd.Independent(parts[0], 1)
-    return CopulaDistribution(copula, parts)
+        return tfd.Independent(parts[0], 1), text
+    return CopulaDistribution(copula, parts), text
 
 
 def _decision(

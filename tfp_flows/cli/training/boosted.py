@@ -1,5 +1,6 @@
 """Training a mixture of flows, resumable after each of them."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,8 @@ import keras
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.cli.rows import event_arrays
-from tfp_flows.cli.training.bases import fitted_base
 from tfp_flows.cli.training.checkpoint import Checkpoint
-from tfp_flows.cli.training.distribution import build_distribution
+from tfp_flows.cli.training.choice import Start, Starts
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
@@ -28,15 +28,16 @@ def train_mixture(task: Task) -> tuple[BoostedFlow, Progress]:
     """
     model, progress = start(task, _new_model)
     # A model file names no code: what builds a component is given again.
-    model.component = _component(task)
+    model.component = _component(task, progress)
     if model.num_trained < model.most_components:
         _fit(task, model, progress)
     return model, progress
 
 
-def _new_model(task: Task) -> BoostedFlow:
+def _new_model(task: Task, progress: Progress) -> BoostedFlow:
+    progress.start = dataclasses.asdict(Starts(task).choose())
     model = BoostedFlow(
-        _component(task),
+        _component(task, progress),
         task.options.boost or 1,
         patience=task.options.patience,
         name=f"boosted_{task.flow.replace('-', '_')}",
@@ -45,19 +46,18 @@ def _new_model(task: Task) -> BoostedFlow:
     return model
 
 
-def _component(task: Task) -> Callable[[int], tfd.Distribution]:
+def _component(task: Task, progress: Progress) -> Callable[[int], tfd.Distribution]:
+    starts, chosen = Starts(task), Start(**progress.start)
+
     def build(index: int) -> tfd.Distribution:
         seed = task.options.seed + index
         # The stage draws the same batches whether or not the run was interrupted.
         keras.utils.set_random_seed(seed)
-        base = fitted_base(task)
-        distribution = build_distribution(
-            task.flow, task.schema, seed=1_000_000 * index + seed, base=base
-        )
+        distribution = starts.distribution(chosen, 1_000_000 * index + seed)
         if task.train.weight is not None:
             # What is set already is not set from the rows without their weights.
             model, rows = FlowModel(distribution), task.train.equally_weighted()
-            model.adapt(*event_arrays(model, rows.values, rows.context))
+            model.adapt(*event_arrays(model, rows.values, rows.context), anew=False)
         return distribution
 
     return build

@@ -21,19 +21,29 @@ class Checkpoint(keras.callbacks.Callback):
     A flow is saved after each epoch, and stops when validation no longer improves; a
     mixture is saved after each of its components, which have their own patience.
 
+    The start, epoch 0, is one of the candidates for the best weights. Patience does
+    not count from there: what starts at an optimum of its own may fall before it rises.
+
     Args:
         folder: where to write.
         progress: where training stands; updated with each checkpoint.
         patience: epochs without improvement after which a flow stops.
+        start_loss: validation loss of a flow before its first epoch.
     """
 
     def __init__(
-        self, folder: pathlib.Path, progress: Progress, *, patience: int
+        self,
+        folder: pathlib.Path,
+        progress: Progress,
+        *,
+        patience: int,
+        start_loss: float = math.inf,
     ) -> None:
         super().__init__()
         self.folder = folder
         self.progress = progress
         self.patience = patience
+        self.start_loss = start_loss
         self._records: list[dict[str, float]] = []
         self._started = 0.0
 
@@ -44,8 +54,11 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Saves a flow before its first epoch, so that there always is a state."""
-        if self.progress.epoch == 0 and not self._has_stages:
-            self._save()
+        if self.progress.last or self._has_stages:
+            return
+        loss = math.inf if math.isnan(self.start_loss) else self.start_loss
+        self._records = [_start_record(loss)]
+        self._complete(loss, 0.0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
@@ -57,7 +70,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Records the epoch; with it a flow is complete, and saved."""
-        loss, best = float(logs["val_loss"]), self.progress.best_loss
+        loss = float(logs["val_loss"])
         stage = {"stage": int(logs["stage"])} if self._has_stages else {}
         record = {
             "epoch": epoch + 1,
@@ -70,33 +83,32 @@ class Checkpoint(keras.callbacks.Callback):
         if self._has_stages:
             return
         self._check(loss, "validation loss")
+        best = min(self.progress.trained_losses, default=math.inf)
         self.progress.wait = 0 if loss < best else self.progress.wait + 1
-        self._complete(min(loss, best), time.monotonic() - self._started)
+        self._complete(loss, time.monotonic() - self._started)
         self.model.stop_training = self.finished
 
     def on_stage_end(self, stage: BoostingStage) -> None:
         """Saves a mixture with its newest component."""
-        self._complete(stage.val_loss, stage.seconds)
+        if not self.progress.history and stage.start_loss is not None:
+            self._records.insert(0, {**_start_record(stage.start_loss), "stage": 1})
+        held_out = stage.loss if stage.val_loss is None else stage.val_loss
+        self._complete(held_out, stage.seconds)
 
     @property
     def _has_stages(self) -> bool:
         return isinstance(self.model, BoostedFlow)
 
-    def _complete(self, best_loss: float | None, seconds: float) -> None:
+    def _complete(self, loss: float, seconds: float) -> None:
         progress = self.progress
         progress.history += self._records
         self._records = []
-        progress.epoch = len(progress.history)
+        progress.epoch = int(progress.history[-1]["epoch"])
         progress.seconds += seconds
-        if best_loss is not None:
-            progress.best_loss = best_loss
-        self._save()
-
-    def _save(self) -> None:
-        progress = self.progress
         progress.last = f"epoch-{progress.epoch:04d}.keras"
-        if progress.wait == 0:
-            progress.best = progress.last
+        if self._has_stages or not progress.best or loss < progress.best_loss:
+            progress.best, progress.best_epoch = progress.last, progress.epoch
+            progress.best_loss = loss
         unfinished = self.folder / "unfinished.keras"
         self.model.save(unfinished)
         os.replace(unfinished, self.folder / progress.last)
@@ -116,3 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
             "--overwrite and a smaller --learning-rate, or look for extreme rows in "
             "the data"
         )
+
+
+def _start_record(loss: float) -> dict[str, float]:
+    return {"epoch": 0, "val_loss": loss}

@@ -1,5 +1,7 @@
 """From the name of a flow and the form of the data to a distribution."""
 
+from typing import Any
+
 import numpy as np
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
@@ -23,6 +25,7 @@ def build_distribution(
     *,
     seed: int = 0,
     base: tfd.Distribution | None = None,
+    **options: Any,
 ) -> tfd.Distribution:
     """Returns the untrained distribution of rows of the given schema.
 
@@ -31,6 +34,7 @@ def build_distribution(
         schema: what a row of the data holds.
         seed: of the initial weights.
         base: distribution over the flow's base; None for the architecture's own.
+        **options: further arguments of a table's architecture.
     """
     size = len(schema.columns)
     context_size = len(schema.context_columns) or None
@@ -50,7 +54,12 @@ def build_distribution(
         "coupling": architectures.coupling_flow,
     }[kind]
     distribution = build(
-        size, transform=transform, context_size=context_size, base=base, seed=seed
+        size,
+        transform=transform,
+        context_size=context_size,
+        base=base,
+        seed=seed,
+        **options,
     )
     if schema.bounds:
         distribution = _bounded(distribution, schema)

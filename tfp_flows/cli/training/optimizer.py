@@ -11,11 +11,18 @@ __all__ = ["new_optimizer"]
 _CLIP_NORM = 10.0
 
 
-def new_optimizer(task: Task) -> keras.optimizers.Optimizer:
-    """Adam with a bounded gradient and a rate that falls along a cosine."""
+def new_optimizer(
+    task: Task, num_steps: int | None = None
+) -> keras.optimizers.Optimizer:
+    """Adam with a bounded gradient and a rate that falls along a cosine.
+
+    Args:
+        task: the run.
+        num_steps: until the rate is zero; default those of all epochs.
+    """
     options = task.options
     steps = task.train.num_rows // task.batch_size
     schedule = keras.optimizers.schedules.CosineDecay(
-        options.learning_rate, decay_steps=options.epochs * steps
+        options.learning_rate, decay_steps=num_steps or options.epochs * steps
     )
     return keras.optimizers.Adam(schedule, global_clipnorm=_CLIP_NORM)

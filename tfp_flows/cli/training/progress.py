@@ -20,19 +20,23 @@ class Progress:
         epoch: number of complete epochs.
         last: file with the model and optimizer after `epoch`.
         best: file with those of the best epoch.
-        best_loss: best validation loss, in nats a row.
-        wait: epochs since the best.
-        history: one record for each complete epoch.
+        best_loss: best validation loss, in nats a row; the start's is one of them.
+        best_epoch: number of epochs after which it was reached.
+        wait: epochs since the best one that was trained.
+        history: one record for each complete epoch, and one for the start, epoch 0.
         seconds: time spent on the complete epochs.
+        start: fields of the `Start` that was chosen.
     """
 
     epoch: int = 0
     last: str = ""
     best: str = ""
     best_loss: float = math.inf
+    best_epoch: int = 0
     wait: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    start: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Progress | None":
@@ -50,9 +54,9 @@ class Progress:
             return cls(**{**content, "best_loss": best, "history": records})
 
     @property
-    def best_epoch(self) -> int:
-        """Number of epochs after which the best weights were reached."""
-        return self.epoch - self.wait
+    def trained_losses(self) -> list[float]:
+        """Validation losses of the epochs, without the start's."""
+        return [record["val_loss"] for record in self.history if record["epoch"] > 0]
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes the state to a folder, and removes checkpoints it does not name."""

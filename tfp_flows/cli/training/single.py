@@ -1,14 +1,15 @@
 """Training a flow to its best validation likelihood, resumable after each epoch."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
-from tfp_flows.cli.training.bases import fitted_base
 from tfp_flows.cli.training.batches import training_batches, validation_batches
 from tfp_flows.cli.training.checkpoint import Checkpoint
-from tfp_flows.cli.training.distribution import build_distribution
+from tfp_flows.cli.training.choice import Starts
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
@@ -25,20 +26,21 @@ def train_flow(task: Task) -> tuple[FlowModel, Progress]:
         RunError: the loss is no longer a number.
     """
     model, progress = start(task, _new_model)
-    checkpoint = Checkpoint(task.folder, progress, patience=task.options.patience)
-    if progress.epoch < task.options.epochs and not checkpoint.finished:
-        _fit(task, model, checkpoint)
+    is_finished = progress.wait >= task.options.patience
+    if progress.epoch < task.options.epochs and not is_finished:
+        _fit(task, model, progress)
     with reading(task.folder / progress.best):
         best = keras.models.load_model(task.folder / progress.best, compile=False)
     return best, progress
 
 
-def _new_model(task: Task) -> FlowModel:
-    options = task.options
-    base = fitted_base(task)
-    distribution = build_distribution(
-        task.flow, task.schema, seed=options.seed, base=base
-    )
+def _new_model(task: Task, progress: Progress) -> FlowModel:
+    options, starts = task.options, Starts(task)
+    chosen = starts.choose()
+    progress.start = dataclasses.asdict(chosen)
+    # Training draws the same numbers whether or not there were trials.
+    keras.utils.set_random_seed(options.seed)
+    distribution = starts.distribution(chosen, options.seed)
     model = FlowModel(distribution, name=task.flow.replace("-", "_"))
     optimizer = new_optimizer(task)
     model.compile(optimizer)
@@ -46,30 +48,33 @@ def _new_model(task: Task) -> FlowModel:
     rows = task.train.equally_weighted()
     x, context = event_arrays(model, rows.values, rows.context)
     order = np.random.default_rng(options.seed).permutation(len(x))
-    model.adapt(x[order], None if context is None else context[order])
+    context = None if context is None else context[order]
+    model.adapt(x[order], context, anew=False)
     return model
 
 
-def _fit(task: Task, model: FlowModel, checkpoint: Checkpoint) -> None:
+def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
     options = task.options
-    first = checkpoint.progress.epoch
     batches, steps = training_batches(
         *event_arrays(model, task.train.values, task.train.context),
         task.train.relative_weight,
         batch_size=task.batch_size,
         seed=options.seed,
-        first_epoch=first,
+        first_epoch=progress.epoch,
     )
     validation = validation_batches(
         *event_arrays(model, task.validation.values, task.validation.context),
         task.validation.relative_weight,
         batch_size=rows_at_a_time(model.distribution),
     )
+    checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
+    if not progress.history:
+        checkpoint.start_loss = model.evaluate(validation, verbose=0)
     model.fit(
         batches,
         validation_data=validation,
         epochs=options.epochs,
-        initial_epoch=first,
+        initial_epoch=progress.epoch,
         steps_per_epoch=steps,
         callbacks=[checkpoint],
         verbose=options.verbose,

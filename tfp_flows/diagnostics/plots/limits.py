@@ -69,7 +69,7 @@ def curve_limits(
 def histogram_edges(
     values: np.ndarray, limits: tuple[float, float], bins: int
 ) -> np.ndarray:
-    """Returns equal bins over the limits, one a level if the values are few levels.
+    """Returns equal bins over the limits; of values on a grid each holds as many.
 
     Args:
         values: [N].
@@ -80,13 +80,13 @@ def histogram_edges(
         Ends of the bins, ascending.
     """
     levels = np.unique(values[(values >= limits[0]) & (values <= limits[1])])
-    if 2 <= len(levels) <= bins:
-        step = np.diff(levels).min()
-        count = round((levels[-1] - levels[0]) / step) + 1
-        if count <= 2 * bins:
-            start = levels[0] - step / 2
-            return start + step * np.arange(count + 1)
-    return np.linspace(*limits, bins + 1)
+    step = _grid_step(levels)
+    if step is None or (levels[-1] - levels[0]) / step > len(values):
+        return np.linspace(*limits, bins + 1)
+    count = round((levels[-1] - levels[0]) / step) + 1
+    width = 1 if count <= 2 * bins else -(-count // bins)
+    start = levels[0] - step / 2
+    return start + width * step * np.arange(-(-count // width) + 1)
 
 
 def robust_scores(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -143,6 +143,16 @@ def mosaic(
         left = index % columns * (width + gap)
         picture[top : top + height, left : left + width] = image
     return picture
+
+
+def _grid_step(levels: np.ndarray) -> float | None:
+    """The step of the grid that ascending levels lie on, if they do."""
+    gaps = np.diff(levels)
+    if not len(gaps):
+        return None
+    step = gaps.min()
+    on_grid = np.abs(gaps / step - np.rint(gaps / step)) < 1e-3
+    return float(step) if on_grid.all() else None
 
 
 def _finite(*parts: np.ndarray | Sequence[float]) -> np.ndarray:

@@ -73,20 +73,21 @@ def pixels(axis: Any, picture: np.ndarray) -> None:
     axis.set_anchor("NW")
 
 
-def best_point(axis: Any, epoch: int, curve: np.ndarray, theme: Theme) -> None:
-    """Marks one epoch, counted from 1, of a curve."""
-    value = curve[epoch - 1]
+def best_point(axis: Any, epoch: int, value: float, theme: Theme) -> None:
+    """Marks one epoch of a curve, and names it above the frame."""
     axis.plot(epoch, value, "o", ms=8, color=theme.model, mec=theme.paper, zorder=5)
-    late = epoch > 0.7 * len(curve)
+    axis.axvline(epoch, color=theme.line, lw=0.8, zorder=0)
+    low, high = axis.get_xlim()
+    side = (epoch - low) / (high - low)
     axis.annotate(
         f"best: epoch {epoch}, {value:.2f}",
-        (epoch, value),
-        xytext=(0, 14) if late else (7, 7),
+        (epoch, 1),
+        xycoords=axis.get_xaxis_transform(),
+        xytext=(0, 3),
         textcoords="offset points",
-        ha="right" if late else "left",
+        ha="left" if side < 0.2 else "right" if side > 0.8 else "center",
         color=theme.ink,
         fontsize=9,
-        bbox={"facecolor": theme.paper, "alpha": 0.8, "linewidth": 0, "pad": 1},
     )
 
 

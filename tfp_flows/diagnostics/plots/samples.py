@@ -34,6 +34,7 @@ def learning_curve(
     history: Mapping[str, Sequence[float]],
     *,
     best_epoch: int | None = None,
+    first_epoch: int = 1,
     yardsticks: Mapping[str, float] | None = None,
     axis: Axes | None = None,
     theme: Theme = LIGHT,
@@ -45,15 +46,20 @@ def learning_curve(
 
     Args:
         history: `loss` and, where there is one, `val_loss`: nats a row by epoch.
-        best_epoch: the epoch whose weights were kept, counted from 1.
-        yardsticks: negative log-likelihoods in nats by name, drawn as level lines.
+        best_epoch: the epoch whose weights were kept.
+        first_epoch: number of the first value; 0 where it is the start's.
+        yardsticks: negative log-likelihoods of the validation rows in nats by name,
+            drawn as level lines.
         axis: where to draw.
         theme: colors.
 
     Returns:
         The axis.
     """
-    axis = titled_axis(axis, 4.2, "The curves should end below the dashed lines", theme)
+    title = "Negative log-likelihood by epoch: less is better"
+    if yardsticks:
+        title = "Validation should end below the dashed lines: yardsticks on its rows"
+    axis = titled_axis(axis, 4.2, title, theme)
     axis.set(xlabel="epoch", ylabel="negative log-likelihood (nats per row)")
     curves = {
         key: np.asarray(history[key], dtype=np.float64)
@@ -61,11 +67,15 @@ def learning_curve(
         if np.isfinite(history.get(key, ())).any()
     }
     levels = {k: v for k, v in (yardsticks or {}).items() if np.isfinite(v)}
-    axis.set_ylim(*limits.curve_limits(curves, list(levels.values())))
+    judged = curves.get("val_loss", curves.get("loss", np.zeros(0)))
+    place = -1 if best_epoch is None else best_epoch - first_epoch
+    best = judged[place : place + 1] if place >= 0 else judged[:0]
+    low, high = limits.curve_limits(curves, list(levels.values()))
+    axis.set_ylim(min([low, *best]), max([high, *best]))
     labels = []
     for key, values in curves.items():
         color = theme.muted if key == "loss" else theme.model
-        epochs = 1 + np.arange(len(values))
+        epochs = first_epoch + np.arange(len(values))
         axis.plot(epochs, values, color=color, lw=1.8, marker="o", ms=2.5)
         name = "training" if key == "loss" else "validation"
         labels.append((values[np.isfinite(values)][-1], name, color))
@@ -74,9 +84,8 @@ def learning_curve(
         labels.append((level, f"{name} {level:.2f}", theme.data))
     axis.locator_params(axis="x", nbins=10, integer=True)
     end_labels(axis, labels)
-    judged = curves.get("val_loss", curves.get("loss", np.zeros(0)))
-    if best_epoch is not None and 1 <= best_epoch <= len(judged):
-        marks.best_point(axis, best_epoch, judged, theme)
+    if len(best) and best_epoch is not None:
+        marks.best_point(axis, best_epoch, float(best[0]), theme)
     return axis
 
 

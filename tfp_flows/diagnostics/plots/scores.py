@@ -138,7 +138,9 @@ def score_distribution(
     marks.histogram(axis, sample_scores, edges, theme.model, filled=False)
     beyond = int(np.sum(held_out_scores < low))
     if beyond:
-        text = f"← {beyond} held-out rows further left, to {held_out_scores.min():.4g}"
+        rows = "row" if beyond == 1 else "rows"
+        lowest = f"{held_out_scores.min():.4g}"
+        text = f"← {beyond} held-out {rows} further left, to {lowest}"
         notes.append((text, theme.data))
     for line, (text, color) in enumerate(notes):
         axis.annotate(

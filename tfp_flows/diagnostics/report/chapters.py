@@ -12,11 +12,15 @@ import numpy as np
 
 from tfp_flows.diagnostics import plots
 from tfp_flows.diagnostics.calibration import uniformity
-from tfp_flows.diagnostics.comparison import Result
 from tfp_flows.diagnostics.plots.samples import MAX_PAIRED, MAX_RANKED
 from tfp_flows.diagnostics.plots.scores import MAX_TABLED
 from tfp_flows.diagnostics.plots.theme import shortened
 from tfp_flows.diagnostics.report.data import ReportData
+from tfp_flows.diagnostics.report.findings import (
+    curve_finding,
+    rank_finding,
+    score_finding,
+)
 
 __all__ = ["CHAPTERS", "Chapter"]
 
@@ -47,26 +51,16 @@ class Chapter:
 
 
 def _learning_curve(report: ReportData) -> tuple[str, Any]:
-    others = [Result(*row) for row in report.results[1:]]
-    levels = {other.name: -other.nats for other in others}
-    if report.floor is not None:
-        levels["linear flows"] = report.floor
-    best = report.best_epoch
-    return _learning_finding(report), plots.learning_curve(
-        report.history, best_epoch=best, yardsticks=levels
+    axis = plots.learning_curve(
+        report.history,
+        best_epoch=report.best_epoch,
+        first_epoch=report.first_epoch,
+        yardsticks=report.levels,
     )
-
-
-def _learning_finding(report: ReportData) -> str:
-    curve = report.history.get("val_loss") or report.history.get("loss") or ()
-    best = report.best_epoch
-    if best is None or not 1 <= best <= len(curve):
-        return "The dashed lines are the yardsticks on held-out rows."
-    text = f"The weights of epoch {best} of {len(curve)} were kept. "
-    if best == len(curve):
-        return text + "The last epoch was the best: more epochs may help."
-    rise = curve[-1] - curve[best - 1]
-    return text + f"Validation ended {rise:.2f} nats above its best."
+    text = curve_finding(report)
+    if report.levels:
+        text += " The dashed lines are the yardsticks on the validation rows."
+    return text, axis
 
 
 def _pairs(report: ReportData) -> tuple[str, Any]:
@@ -96,32 +90,17 @@ def _images(report: ReportData) -> tuple[str, Any]:
 
 
 def _scores(report: ReportData) -> tuple[str, Any]:
-    lowest = np.quantile(report.sample_scores, 0.01)
-    share = np.mean(report.held_out_scores < lowest)
-    text = (
-        f"{share:.1%} of the held-out rows score lower than all but 1% of the model's "
-        "own samples; 1% would be right. More means rows the model finds surprising, "
-        "and held-out rows far to the right mean that it spreads too wide."
-    )
     scores = report.held_out_scores, report.sample_scores
-    return text, plots.score_distribution(*scores)
+    return score_finding(report), plots.score_distribution(*scores)
 
 
 def _ranks(report: ReportData) -> tuple[str, Any]:
-    ranks, shared = np.asarray(report.ranks), report.shared_samples
-    summary = uniformity(ranks, shared_samples=shared)
-    worst, count = int(np.argmax(summary.deviation)), len(report.columns)
-    text = (
-        f"Outside the 95% band of the deviation ({summary.deviation_band:.3f}): "
-        f"{int(summary.outside.sum())} of {count} columns; chance alone gives about "
-        f"{0.05 * count:.1f}. Largest: {report.columns[worst]}, "
-        f"{summary.deviation[worst]:.3f}. The deviation is printed beside each name. "
-        "A hill means samples that spread too wide, "
-        "a valley too narrow, a slope shifted."
-    )
-    if count > MAX_RANKED:
+    text = rank_finding(report)
+    if len(report.columns) > MAX_RANKED:
         text += f" The {MAX_RANKED} worst columns are drawn."
-    return text, plots.rank_histograms(ranks, report.columns, shared_samples=shared)
+    return text, plots.rank_histograms(
+        np.asarray(report.ranks), report.columns, shared_samples=report.shared_samples
+    )
 
 
 def _worst_rows(report: ReportData) -> tuple[str, Any]:

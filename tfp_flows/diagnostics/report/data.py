@@ -19,14 +19,16 @@ class ReportData:
         description: lines about the data, in words.
         results: of `compare_scores`, the model first; plain tuples (name, nats,
             standard_error, bits_per_dim) do as well.
-        history: `loss` and `val_loss`, nats per row in the data's units by epoch.
+        history: `loss` and `val_loss`, nats per row in the data's units by epoch; NaN
+            where one was not measured.
         columns: D names.
         held_out: [N, D], rows the model was not trained on.
         held_out_scores: [N], their log-densities in nats.
         samples: [M, D], rows drawn from the model; given context, one or more
             for each held-out row's.
         sample_scores: [M], their log-densities in nats.
-        best_epoch: the epoch whose weights were kept, counted from 1.
+        best_epoch: the epoch whose weights were kept, in the numbers of the history.
+        first_epoch: number of the history's first value: 0 where it is the start's.
         ranks: of `column_ranks` or `conditional_ranks` for some held-out rows.
         shared_samples: how many samples `column_ranks` used, else None.
         row_numbers: [N], of the held-out rows in the user's file.
@@ -35,8 +37,8 @@ class ReportData:
         image_shape: (H, W) or (H, W, C) if rows are images.
         settings: names and values worth keeping.
         elapsed: seconds by name of the step.
-        floor: negative log-likelihood of the held-out rows at the optimum of linear
-            flows, nats a row: a level of the learning curve.
+        levels: negative log-likelihoods of yardsticks by name, on the rows that
+            `val_loss` is measured on, nats a row: lines beside the learning curve.
     """
 
     title: str
@@ -49,6 +51,7 @@ class ReportData:
     samples: np.ndarray
     sample_scores: np.ndarray
     best_epoch: int | None = None
+    first_epoch: int = 1
     ranks: np.ndarray | None = None
     shared_samples: int | None = None
     row_numbers: np.ndarray | None = None
@@ -57,7 +60,7 @@ class ReportData:
     image_shape: Sequence[int] | None = None
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    floor: float | None = None
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows, width = len(self.held_out), len(self.columns)

@@ -7,6 +7,7 @@ from tfp_flows.diagnostics import comparison
 from tfp_flows.diagnostics.comparison import Result
 from tfp_flows.diagnostics.report import page
 from tfp_flows.diagnostics.report.data import ReportData
+from tfp_flows.diagnostics.report.findings import curve_finding
 
 __all__ = ["write_report"]
 
@@ -46,7 +47,7 @@ def write_report(directory: str | Path, report: ReportData) -> list[Path]:
     html = page.page(
         report.title,
         comparison.headline(results),
-        comparison.explanation(results),
+        comparison.explanation(results, curve_finding(report)),
         parts,
     )
     (directory / "report.html").write_text(html, encoding="utf-8")

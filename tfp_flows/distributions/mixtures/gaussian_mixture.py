@@ -9,7 +9,10 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors.recorded_parameters import RecordedParameters
-from tfp_flows.estimation.gaussian_mixture import select_gaussian_mixture
+from tfp_flows.estimation.gaussian_mixture import (
+    FittedMixture,
+    select_gaussian_mixture,
+)
 
 __all__ = ["GaussianMixture"]
 
@@ -115,7 +118,21 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
         count = min(count, max(1, len(rows) // (_ROWS_PER_FEATURE * (size + 1))))
         if len(rows) > _ENOUGH_ROWS * size**2:
             count = 1
-        fitted = select_gaussian_mixture(rows[:: -(-len(rows) // _MAX_ROWS)], count)
+        self.set_components(
+            *select_gaussian_mixture(rows[:: -(-len(rows) // _MAX_ROWS)], count)
+        )
+
+    def set_components(
+        self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
+    ) -> None:
+        """Sets the first k ≤ K components; the others get next to no weight.
+
+        Args:
+            weights: [k], positive, with sum one.
+            means: [k, D].
+            covariances: [k, D, D], positive definite.
+        """
+        fitted = FittedMixture(weights, means, covariances)
         factors = fitted.precision_factors
         diagonal = np.diagonal(factors, axis1=1, axis2=2)
         self.initialized.assign(True)

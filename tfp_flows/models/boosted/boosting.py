@@ -291,6 +291,7 @@ class Boosting:
             val_loss=val_loss,
             gain=model.stages[-1].gain_of(loss, val_loss) if model.stages else None,
             history=monitor.history,
+            start_loss=monitor.start_loss,
         )
         self._say(str(stage))
         return stage

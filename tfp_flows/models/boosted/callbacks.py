@@ -54,13 +54,18 @@ class StageMonitor(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
         self.num_epochs = 0
         self.seconds = 0.0
+        self.start_loss: float | None = None
         self._measure = measure
-        self._best_loss, self._wait = np.inf, 0
+        self._best_loss = self._best_trained = np.inf
+        self._wait = 0
         self._best: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Starts the clock."""
+        """Measures the start, a candidate for the best weights."""
         self._started = time.monotonic()
+        self.start_loss = self._measure()
+        if self.start_loss is not None and self.start_loss < np.inf:
+            self._remember(self.start_loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds `stage` and `val_loss` to the logs and decides whether to go on."""
@@ -69,27 +74,37 @@ class StageMonitor(keras.callbacks.Callback):
         loss = self._measure()
         if loss is not None:
             logs["val_loss"] = loss
-            self._judge(loss)
+            # A component that diverged may be given no weight, and a finite loss.
+            has_diverged = not np.isfinite(logs.get("loss", 0.0))
+            self._judge(np.nan if has_diverged else loss)
         self.num_epochs += 1
         self.seconds = time.monotonic() - self._started
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
 
     def _judge(self, loss: float) -> None:
-        # A NaN is no improvement.
-        improved = loss < self._best_loss
+        # A NaN is no improvement. Patience compares epochs: a start at an optimum of
+        # its own may fall before it rises.
+        improved = loss < self._best_trained
+        self._best_trained = loss if improved else self._best_trained
         self._wait = 0 if improved else self._wait + 1
-        if improved:
-            self._best_loss = loss
-            self._best = copies(self.model.variables)
+        if loss < self._best_loss:
+            self._remember(loss)
         if self.num_epochs < self._num_lifted:
             self._wait = 0
         if self.patience is not None and self._wait >= self.patience:
             self.model.stop_training = True
 
+    def _remember(self, loss: float) -> None:
+        self._best_loss = loss
+        self._best = copies(self.model.variables)
+
     def restore_best(self) -> None:
-        """Sets the weights of the epoch with the lowest validation loss."""
-        if self._best is None:
+        """Sets the weights of the epoch with the lowest validation loss.
+
+        Where no epoch had a finite one, training failed: its start does not hide that.
+        """
+        if self._best is None or self._best_trained == np.inf:
             return
         for variable, value in zip(self.model.variables, self._best, strict=True):
             variable.assign(value)

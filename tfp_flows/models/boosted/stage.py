@@ -37,6 +37,8 @@ class BoostingStage:
         gain: by how much `val_loss` fell, or `loss` where there is no validation; None
             for the first stage.
         history: one number an epoch for each of the logs.
+        start_loss: held-out NLL of the mixture before the first epoch, the component
+            as it was built; None without validation rows.
     """
 
     component: int
@@ -49,6 +51,7 @@ class BoostingStage:
     val_loss: float | None
     gain: float | None
     history: dict[str, list[float]]
+    start_loss: float | None = None
 
     def gain_of(self, loss: float, val_loss: float | None) -> float:
         """By how much a later stage is better, on held-out rows if both have them."""
