@@ -160,7 +160,9 @@ class ExactLoss(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("make", "rate"), [(dense_flow, 1e-2), (image_flow, 3e-3)], ids=str
+    ("make", "rate"),
+    [(dense_flow, 1e-2), (image_flow, 3e-3)],
+    ids=["dense", "image"],
 )
 def test_the_loss_shown_is_the_likelihood(make, rate):
     flow = make()
