@@ -50,6 +50,8 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     write_pages(task, model, progress, results, density, floor.held_out)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     print(floor.line())
+    if progress.calls:
+        print(f"calls of the velocity a row: {progress.calls}")
 
 
 def _title(task: Task, model: DensityModel) -> str:

@@ -74,6 +74,11 @@ def write_pages(
             "seed": options.seed,
             "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
+            **(
+                {"calls of the velocity a row": progress.calls}
+                if progress.calls
+                else {}
+            ),
         },
         floor=None if floor is None else -floor,
         elapsed={"training": progress.seconds},

@@ -1,5 +1,7 @@
 """From the name of a flow and the form of the data to a distribution."""
 
+from typing import Any
+
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import architectures
@@ -41,13 +43,15 @@ def build_distribution(
             base=base,
             seed=seed,
         )
-    kind, transform = flow.split("-")
-    build = {
+    kind, _, transform = flow.partition("-")
+    build: Any = {
         "autoregressive": architectures.autoregressive_flow,
+        "continuous": architectures.continuous_flow,
         "coupling": architectures.coupling_flow,
     }[kind]
+    options = {"transform": transform} if transform else {}
     distribution = build(
-        size, transform=transform, context_size=context_size, base=base, seed=seed
+        size, context_size=context_size, base=base, seed=seed, **options
     )
     if schema.levels is not None:
         return Dequantized(distribution, low=0.0, high=schema.levels - 1.0)

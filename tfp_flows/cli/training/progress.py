@@ -47,6 +47,17 @@ class Progress:
         """Number of epochs after which the best weights were reached."""
         return self.epoch - self.wait
 
+    @property
+    def calls(self) -> str | None:
+        """Calls that a validation row's solve took then; None of a flow of no solves.
+
+        Of a mixture those of the flow that was trained last.
+        """
+        record = self.history[max(self.best_epoch, 1) - 1] if self.history else {}
+        if "val_calls" not in record:
+            return None
+        return f"mean {record['val_calls']:.1f}, most {record['val_most_calls']:.0f}"
+
     def write(self, folder: pathlib.Path) -> None:
         """Writes the state to a folder, and removes checkpoints it does not name."""
         write_json(folder / STATE, dataclasses.asdict(self))
