@@ -45,6 +45,8 @@ def shrink_flows(patch=setattr):
             getattr(architectures, name), num_layers=2, hidden_sizes=(8,)
         )
         patch(architectures, name, small)
+    small = functools.partial(architectures.continuous_flow, hidden_sizes=(8, 8))
+    patch(architectures, "continuous_flow", small)
 
 
 def skip_pages(patch=setattr):

@@ -23,6 +23,7 @@ def continuous_flow(
     solver: Solver = Solver(),  # noqa: B008
     training_solver: Solver | None = None,
     context_size: int | None = None,
+    whiten: bool = True,
     base: tfd.Distribution | None = None,
     activation: str = "tanh",
     seed: int | None = None,
@@ -49,6 +50,7 @@ def continuous_flow(
         training_solver: of a step of training; default tolerance 1e-4, or the
             solver's if that is larger, with steps that the rows share.
         context_size: features of a context, None without one.
+        whiten: whether columns are decorrelated first, or standardized one by one.
         base: distribution over [D]; default a trainable `GaussianMixture`, N(0, I)
             beyond 128 columns. One with a method `initialize(z)` is set from data.
         activation: a smooth Keras activation.
@@ -68,7 +70,7 @@ def continuous_flow(
             "event_size and num_layers must be at least 1, received "
             f"{event_size} and {num_layers}."
         )
-    layers = assembly.preprocessing(event_size, dtype)
+    layers = assembly.preprocessing(event_size, dtype, whiten=whiten)
     for index in range(num_layers):
         network = VelocityMLP(
             event_size,

@@ -15,6 +15,7 @@ __all__ = ["BASES", "FLOWS", "check_base", "choose_flow", "num_halvings"]
 FLOWS = (
     "autoregressive-affine",
     "autoregressive-spline",
+    "continuous",
     "coupling-affine",
     "coupling-spline",
     "glow",

@@ -11,6 +11,7 @@ __all__ = [
     "moons",
     "pinwheel",
     "rings",
+    "spirals",
 ]
 
 Generator = np.random.Generator
@@ -58,12 +59,21 @@ def eight_gaussians(num_rows: int, rng: Generator, scale: float = 0.2) -> np.nda
     return 2.0 * _unit(angle) + scale * rng.standard_normal((num_rows, 2))
 
 
+def spirals(num_rows: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
+    """Draws from two spirals of one and a half turns, radii up to 1.5."""
+    along = np.sqrt(rng.uniform(size=num_rows))
+    angle = 3.0 * np.pi * along + np.pi * rng.integers(2, size=num_rows)
+    points = 1.5 * along[:, None] * _unit(angle)
+    return points + noise * rng.standard_normal((num_rows, 2))
+
+
 TOYS: dict[str, tuple[str, Callable[[int, Generator], np.ndarray]]] = {
     "checkerboard": ("8 unit squares with sharp edges", checkerboard),
     "eight-gaussians": ("8 equal Gaussians on a circle", eight_gaussians),
     "moons": ("two interleaved half circles", moons),
     "pinwheel": ("5 twisted arms", pinwheel),
     "rings": ("4 concentric circles", rings),
+    "spirals": ("2 arms of one and a half turns", spirals),
 }
 
 

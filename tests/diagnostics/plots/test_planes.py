@@ -39,6 +39,25 @@ def test_maps_show_the_density_where_it_is(rows):
         np.testing.assert_allclose(found, expected, atol=0.05)
 
 
+def test_paths_stand_at_the_left_of_their_densities(rows):
+    paths = {
+        name: np.stack([rows[:7], 0.5 * rows[:7], far * rows[7:14]])
+        for name, far in (("near", 1), ("far", 9))
+    }
+    maps = [{"first": normal_at(0, 0)}, {"second": normal_at(0, 0)}]
+    figure = density_maps(rows, maps, paths=paths, resolution=11)
+    axes = np.array(figure.axes).reshape(2, 2)
+    for axis, (name, states) in zip(axes[:, 0], paths.items(), strict=True):
+        assert axis.get_title(loc="left") == name
+        drawn = [line.get_xydata() for line in axis.lines]
+        np.testing.assert_array_equal(np.moveaxis(drawn, 0, 1), states)
+        starts, ends = (marks.get_offsets() for marks in axis.collections)
+        np.testing.assert_array_equal(starts, states[0])
+        np.testing.assert_array_equal(ends, states[-1])
+        # Far ends are within the picture.
+        assert axis.get_xlim()[1] > np.quantile(states[-1][:, 0], 0.9)
+
+
 def test_other_than_the_plane_is_refused(rows):
     with pytest.raises(ValueError, match=r"expected rows \[N, 2\]"):
         density_maps(rows[:, :1], [{}])

@@ -58,6 +58,8 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     print(floor.line())
     if (hint := bounds_hint(task, model)) is not None:
         print(hint)
+    if progress.calls:
+        print(f"calls of the velocity a row: {progress.calls}")
 
 
 def _title(task: Task, model: DensityModel) -> str:

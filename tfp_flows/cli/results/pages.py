@@ -55,6 +55,7 @@ def write_pages(
     ranks, shared = _ranks(task, model, test, samples)
     options = task.options
     counts = " / ".join(f"{count:,}" for count in task.counts.values())
+    calls = progress.calls and {"calls of the velocity a row": progress.calls}
     report = diagnostics.ReportData(
         title=f"{task.flow} on {task.table.name}",
         description=task.description.text().splitlines(),
@@ -87,6 +88,7 @@ def write_pages(
             "seed": options.seed,
             "split": f"{options.split}, rows {counts}",
             "tfp_flows": tfp_flows.__version__,
+            **(calls or {}),
         },
         levels=levels,
         elapsed={"training": progress.seconds},

@@ -78,6 +78,7 @@ class Checkpoint(keras.callbacks.Callback):
             "loss": float(logs["loss"]),
             "val_loss": loss,
             "learning_rate": float(self.model.optimizer.learning_rate),
+            **{name: float(logs[name]) for name in logs if name.endswith("calls")},
         }
         self._records.append(record)
         if self._has_stages:

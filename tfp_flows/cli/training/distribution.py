@@ -48,18 +48,15 @@ def build_distribution(
             base=base,
             seed=seed,
         )
-    kind, transform = flow.split("-")
-    build = {
+    kind, _, transform = flow.partition("-")
+    build: Any = {
         "autoregressive": architectures.autoregressive_flow,
+        "continuous": architectures.continuous_flow,
         "coupling": architectures.coupling_flow,
     }[kind]
+    named = {"transform": transform} if transform else {}
     distribution = build(
-        size,
-        transform=transform,
-        context_size=context_size,
-        base=base,
-        seed=seed,
-        **options,
+        size, context_size=context_size, base=base, seed=seed, **named, **options
     )
     if schema.bounds:
         distribution = _bounded(distribution, schema)

@@ -58,6 +58,17 @@ class Progress:
         """Validation losses of the epochs, without the start's."""
         return [record["val_loss"] for record in self.history if record["epoch"] > 0]
 
+    @property
+    def calls(self) -> str | None:
+        """Calls that a validation row's solve took then; None of a flow of no solves.
+
+        Of a mixture those of the flow that was trained last.
+        """
+        record = self.history[max(self.best_epoch, 1) - 1] if self.history else {}
+        if "val_calls" not in record:
+            return None
+        return f"mean {record['val_calls']:.1f}, most {record['val_most_calls']:.0f}"
+
     def write(self, folder: pathlib.Path) -> None:
         """Writes the state to a folder, and removes checkpoints it does not name."""
         write_json(folder / STATE, dataclasses.asdict(self))

@@ -18,6 +18,7 @@ def density_maps(
     data: np.ndarray,
     log_densities: Sequence[Mapping[str, Callable[[np.ndarray], np.ndarray]]],
     *,
+    paths: Mapping[str, np.ndarray] | None = None,
     title: str = "",
     resolution: int = 160,
     figure: Figure | None = None,
@@ -26,12 +27,15 @@ def density_maps(
     """Draws rows of data and densities over the same part of the plane.
 
     The data stands at the top left, each row of densities beside or below it. Darker
-    is denser; every map has its own scale, up to its 99.5 % quantile.
+    is denser; every map has its own scale, up to its 99.5 % quantile. With `paths` each
+    row of densities has the ways of some rows at its left instead, from data (orange)
+    to base (blue).
 
     Args:
         data: [N, 2]; the maps cover them with a margin.
         log_densities: one mapping for each row of pictures: name to a function of
             [M, 2] points that returns [M] log-densities.
+        paths: for each row of pictures a name and [J, N, 2], N rows at J times.
         title: what the picture says.
         resolution: points a side.
         figure: where to draw.
@@ -54,7 +58,8 @@ def density_maps(
         figure = new_figure(WIDTH / columns * len(log_densities) + 0.9, theme)
     heading(figure, title, theme)
     axes = figure.subplots(len(log_densities), columns, squeeze=False)
-    limits = [_limits(data[:, i]) for i in range(2)]
+    covered = np.concatenate([data, *(states[-1] for states in (paths or {}).values())])
+    limits = [_limits(covered[:, i]) for i in range(2)]
     for line, row in zip(axes, log_densities, strict=True):
         for axis in line:
             axis.set_axis_off()
@@ -66,11 +71,19 @@ def density_maps(
                 extent=(*limits[0], *limits[1]),
             )
             axis.set_title(name, color=theme.model, fontsize=9, loc="left")
-    corner = axes[0, 0]
-    points = thinned(data, 3_000)
-    corner.scatter(*points.T, s=0.6, color=theme.data, linewidths=0)
-    corner.set(xlim=limits[0], ylim=limits[1], aspect="equal")
-    corner.set_title("data", color=theme.data, fontsize=9, loc="left")
+    for axis in axes[:, 0]:
+        axis.set(xlim=limits[0], ylim=limits[1], aspect="equal")
+    if paths is None:
+        axes[0, 0].scatter(
+            *thinned(data, 3_000).T, s=0.6, color=theme.data, linewidths=0
+        )
+        axes[0, 0].set_title("data", color=theme.data, fontsize=9, loc="left")
+        return figure
+    for axis, (name, states) in zip(axes[:, 0], paths.items(), strict=True):
+        axis.plot(*np.moveaxis(states, 2, 0), color=theme.muted, linewidth=0.5)
+        for ends, color in ((states[0], theme.data), (states[-1], theme.model)):
+            axis.scatter(*ends.T, s=4, color=color, linewidths=0, zorder=2)
+        axis.set_title(name, color=theme.ink, fontsize=9, loc="left")
     return figure
 
 
