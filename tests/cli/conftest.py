@@ -11,6 +11,9 @@ import pytest
 
 from tfp_flows.cli import main
 
+# Writers of pages that `skip_pages` has replaced.
+WRITERS = {}
+
 
 class Tables:
     """Makes tables with the quirks that tests need."""
@@ -53,8 +56,17 @@ def skip_pages(patch=setattr):
     """Leaves out pictures and export, for tests of what comes before."""
     from tfp_flows.cli.results import outcome
 
-    patch(outcome, "write_pages", lambda *arguments: None)
-    patch(outcome, "_export", lambda *arguments: None)
+    for name in ("write_pages", "_export"):
+        WRITERS.setdefault(name, getattr(outcome, name))
+        patch(outcome, name, lambda *arguments: None)
+
+
+def write_pages(patch):
+    """Puts back what `skip_pages` left out, for a run that others read."""
+    from tfp_flows.cli.results import outcome
+
+    for name, writer in WRITERS.items():
+        patch(outcome, name, writer)
 
 
 def run_killed_in(epoch, words):
@@ -87,7 +99,9 @@ def fitted(small_flows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted")
     table = Tables(folder).csv()
     words = f"fit {table} --out {folder}/run --flow coupling-affine --context c"
-    assert main([*words.split(), "--epochs", "2", "--batch-size", "60"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        write_pages(patch.setattr)
+        assert main([*words.split(), "--epochs", "2", "--batch-size", "60"]) == 0
     return folder / "run", table
 
 

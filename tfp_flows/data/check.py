@@ -53,7 +53,7 @@ def check(
         rows = table.rows(gridded)
     if table.num_rows > 1:
         _refuse(table, screening.unusable(rows))
-    _refuse(table, screening.unbounded(rows))
+        _refuse(table, screening.unbounded(rows))
     _check_number(table, description)
     discrete = list(screening.discrete_columns(rows))
     if integers != "continuous":

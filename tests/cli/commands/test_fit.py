@@ -186,7 +186,7 @@ def stop_before_the_first_checkpoint(monkeypatch, error):
     def stop(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("tfp_flows.cli.training.single.build_distribution", stop)
+    monkeypatch.setattr("tfp_flows.cli.training.single.Starts", stop)
 
 
 def test_failure_before_the_first_checkpoint_leaves_nothing(

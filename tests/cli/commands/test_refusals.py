@@ -55,7 +55,8 @@ def test_column_constant_in_the_training_rows(refused, tables, tmp_path):
         np.arange(300) < 280, 0.0, np.random.default_rng(1).normal(size=300)
     )
     path = tables.csv(b=late)
-    message = fit_refused(refused, path, tmp_path, "--split", "tail")
+    words = ["--split", "tail", "--integers", "continuous"]
+    message = fit_refused(refused, path, tmp_path, *words)
     assert "one value in all 240 training rows" in message
 
 

@@ -320,6 +320,7 @@ def test_singular_weights_are_refused_by_name(kernel):
             ask()
 
 
+@pytest.mark.filterwarnings("ignore:The weights became NaN")
 def test_a_loss_that_is_not_finite_is_reported():
     flow = dense_flow()
     made = model(flow, keras.optimizers.SGD(1e30))

@@ -38,7 +38,7 @@ def export_endpoints(
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, *_with_whole_seeds(function, signature))
     options = None
-    if model.continuous_layers:
+    if getattr(model, "continuous_layers", None):
         # Their gradient walks back along steps that a file cannot name.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     archive.write_out(filepath, options=options, verbose=verbose)
