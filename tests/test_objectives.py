@@ -38,7 +38,7 @@ def test_every_objective_has_a_case():
         for name in objectives.__all__
         if hasattr(getattr(objectives, name), "needs")
     }
-    assert exported | {"EnergyScore"} == {case.name for case in CASES}
+    assert exported | {"EnergyScore"} == {case.exported for case in CASES}
 
 
 @pytest.mark.parametrize(**parametrize(CASES, law="every_variable_gets_a_gradient"))
@@ -262,6 +262,8 @@ def test_an_objective_that_could_not_be_loaded_is_not_saved(tmp_path):
 class Continuous(tfb.Bijector):
     """A stand-in for a continuous layer: x → 2x, its path and its velocity."""
 
+    end_time = 2.0
+
     def __init__(self):
         self.solved = []
         super().__init__(forward_min_event_ndims=1, parameters={})
@@ -307,7 +309,9 @@ def test_path_and_velocity_come_from_the_layer_and_one_solve():
     logs = model.fit(x, epochs=1, batch_size=4, verbose=0).history
     assert logs["energy"] == [2.0]
     assert len(layer.solved) == 1
-    np.testing.assert_allclose(seen["velocity"](0.0, x), x * np.log(2.0))
+    velocity, end_time = seen["velocity"]
+    np.testing.assert_allclose(velocity(0.0, x), x * np.log(2.0))
+    assert end_time == 2.0
 
 
 def test_a_penalty_shares_the_walk_of_the_likelihood():

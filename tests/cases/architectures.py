@@ -36,6 +36,15 @@ CASES = [
         (2,),
         2,
     ),
+    Case("continuous_flow", lambda: architectures.continuous_flow(3, **SMALL)),
+    Case(
+        "continuous_flow[gated, context]",
+        lambda: architectures.continuous_flow(
+            2, gated=True, context_size=2, num_layers=2, **SMALL
+        ),
+        (2,),
+        2,
+    ),
     Case(
         "fully_connected_flow",
         lambda: architectures.fully_connected_flow(3, dtype="float64"),

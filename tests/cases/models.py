@@ -134,6 +134,17 @@ CASES = [
         (4, 4, 1),
         context_size=2,
     ),
+    Case(
+        "continuous",
+        lambda: architectures.continuous_flow(2, **SMALL),
+        PAIR,
+    ),
+    Case(
+        "conditional continuous",
+        lambda: architectures.continuous_flow(2, context_size=2, **SMALL),
+        PAIR,
+        context_size=2,
+    ),
     Case("fully connected", lambda: architectures.fully_connected_flow(2), PAIR),
     Case(
         "convolutional",

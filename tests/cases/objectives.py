@@ -10,17 +10,22 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
-from tfp_flows import bijectors
-from tfp_flows.architectures import assembly, coupling_flow
+from tfp_flows import bijectors, ode
+from tfp_flows.architectures import assembly, continuous_flow, coupling_flow
 from tfp_flows.models import BoostedPosterior, FlowModel, VariationalAutoencoder
 from tfp_flows.networks import dense_decoder, dense_encoder
 from tfp_flows.objectives import (
     BoostedBound,
+    FlowMatching,
     FromFields,
+    JacobianNorm,
+    KineticEnergy,
     MixtureLikelihood,
     NegativeLogLikelihood,
+    RandomEndTime,
     Reconstruction,
     Terms,
+    TrajectoryPolynomial,
 )
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -98,6 +103,26 @@ def self_normalizing(penalty, dtype):
     return FlowModel(flow, penalties=[penalty])
 
 
+def continuous(objective=None, dtype="float32", penalties=()):
+    distribution = continuous_flow(
+        2,
+        hidden_sizes=(4, 4),
+        solver=ode.Solver("rk4", ode.FixedSteps(4)),
+        base=assembly.standard_normal(2, dtype),
+        seed=1,
+        dtype=dtype,
+    )
+    model = FlowModel(distribution, objective=objective, penalties=penalties)
+    # Away from the start, where paths are points.
+    last = model.continuous_layers[0].network.trainable_variables[-3]
+    last.assign(np.eye(4, 2))
+    return model
+
+
+def penalized(penalty, dtype):
+    return continuous(dtype=dtype, penalties=[penalty])
+
+
 def autoencoder(objective, dtype):
     small = {"hidden_sizes": (8,), "seed": 1, "dtype": dtype}
 
@@ -115,6 +140,12 @@ def autoencoder(objective, dtype):
     return model
 
 
+AT_PLACES: dict[str, str] = {}
+IN_PENALTY = {
+    "the_seed_decides": "the loss that is shown is the likelihood; what is drawn is in "
+    "the gradient of a penalty"
+}
+
 CASES = [
     ObjectiveCase("NegativeLogLikelihood", NegativeLogLikelihood, model=flow),
     ObjectiveCase(
@@ -131,10 +162,7 @@ CASES = [
         "Reconstruction",
         lambda: Reconstruction(trains="both"),
         model=self_normalizing,
-        exempt={
-            "the_seed_decides": "the loss that is shown is the likelihood; the probes "
-            "are in the gradient of a penalty"
-        },
+        exempt=IN_PENALTY,
     ),
     ObjectiveCase(
         "BoostedBound",
@@ -147,4 +175,18 @@ CASES = [
         },
     ),
     ObjectiveCase("EnergyScore", EnergyScore, model=stock),
+    ObjectiveCase("FlowMatching", FlowMatching, model=continuous, exempt=AT_PLACES),
+    ObjectiveCase(
+        "FlowMatching[optimal]",
+        lambda: FlowMatching(path="gaussian", coupling="optimal"),
+        model=continuous,
+        exempt=AT_PLACES
+        | {"a_step_with_xla_is_a_step_without": "the assignment is SciPy's"},
+    ),
+    ObjectiveCase(
+        "TrajectoryPolynomial", TrajectoryPolynomial, model=penalized, exempt=IN_PENALTY
+    ),
+    ObjectiveCase("KineticEnergy", KineticEnergy, model=penalized),
+    ObjectiveCase("JacobianNorm", JacobianNorm, model=penalized, exempt=IN_PENALTY),
+    ObjectiveCase("RandomEndTime", RandomEndTime, model=penalized),
 ]

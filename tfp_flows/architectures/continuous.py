@@ -6,7 +6,7 @@ from typing import Any
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
-from tfp_flows.bijectors import Continuous
+from tfp_flows.bijectors import Continuous, Divergence
 from tfp_flows.networks import VelocityMLP
 from tfp_flows.ode import AdaptiveSteps, Solver
 
@@ -22,6 +22,7 @@ def continuous_flow(
     end_time: float = 1.0,
     solver: Solver = Solver(),  # noqa: B008
     training_solver: Solver | None = None,
+    training_divergence: Divergence | None = None,
     context_size: int | None = None,
     whiten: bool = True,
     base: tfd.Distribution | None = None,
@@ -49,6 +50,9 @@ def continuous_flow(
             with steps of its own.
         training_solver: of a step of training; default tolerance 1e-4, or the
             solver's if that is larger, with steps that the rows share.
+        training_divergence: that of a step of training, exact by default;
+            `HutchinsonDivergence()` is cheaper with many columns and three hidden
+            layers or more. Densities are exact.
         context_size: features of a context, None without one.
         whiten: whether columns are decorrelated first, or standardized one by one.
         base: distribution over [D]; default a trainable `GaussianMixture`, N(0, I)
@@ -88,6 +92,7 @@ def continuous_flow(
                 end_time=end_time,
                 solver=solver,
                 training_solver=training_solver or _looser(solver),
+                training_divergence=training_divergence,
                 name=f"continuous_{index}",
             )
         )

@@ -10,6 +10,7 @@ from tfp_flows.bijectors.arrangement.squeeze import Squeeze
 from tfp_flows.bijectors.autoregressive import MaskedAutoregressive
 from tfp_flows.bijectors.continuous import (
     Continuous,
+    Divergence,
     ExactDivergence,
     HutchinsonDivergence,
     Path,
@@ -54,6 +55,7 @@ __all__ = [
     "Bounded",
     "Continuous",
     "Coupling",
+    "Divergence",
     "ExactDivergence",
     "HutchinsonDivergence",
     "InverseCertificate",

@@ -17,6 +17,11 @@ from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
+from tfp_flows.models.paths import (
+    log_prob_with_calls,
+    step_error,
+    warn_of_step_error,
+)
 from tfp_flows.screening import take_distinct
 
 __all__ = ["DensityModel"]
@@ -91,7 +96,16 @@ class DensityModel(KerasContract, abc.ABC):
         """
         if tf.executing_eagerly():
             self._log_dets.refresh()
+            warn_of_step_error(self._adapter, x, context, self._log_dets.at_rest())
         return self._adapter.log_prob(x, context, seed, self._log_dets.at_rest())
+
+    def log_prob_error(self, x: Any, context: Any = None) -> tf.Tensor:
+        """Returns by how much log p changes with a finer solver, [batch...], nats.
+
+        With twice the fixed steps of continuous layers, or a tenth of their tolerance.
+        """
+        self._log_dets.refresh()
+        return step_error(self._adapter, x, context, self._log_dets.at_rest())
 
     def sample(self, n: int, context: Any = None, seed: Any = None) -> tf.Tensor:
         """Returns n samples, [n, event...]; [n, batch..., event...] with a context.
@@ -202,6 +216,10 @@ class DensityModel(KerasContract, abc.ABC):
             return super().evaluate(x, y, **kwargs)
         fitness.check_arguments(**kwargs)
         x = self._packed(x, y)
+        if self.continuous_layers:
+            rows, context, _ = self._unpacked(model_inputs.some_rows(x, 256))
+            numbers = self._log_dets.at_rest()
+            warn_of_step_error(self._adapter, rows, context, numbers)
         target = model_inputs.target_for(x, kwargs.get("sample_weight"))
         with fitness.explained():
             return super().evaluate(x, target, **kwargs)
@@ -285,6 +303,8 @@ class DensityModel(KerasContract, abc.ABC):
             sample(n, seed)    n: int32 [], seed: int32 [2] or [] → [n, event...]
             forward(z)         base → data, where the distribution has a bijector
             inverse(x)         data → base, likewise
+            log_prob_with_calls(x)  that and the calls of velocities, [N] each, where
+                               layers are continuous
 
         Args:
             filepath: directory to write.
@@ -312,10 +332,16 @@ class DensityModel(KerasContract, abc.ABC):
             numbers = self._log_dets.numbers()
             return self._adapter.log_prob(x, context, None, numbers)
 
+        def with_calls(x: tf.Tensor, context: Any = None) -> tuple:
+            numbers = self._log_dets.numbers()
+            return log_prob_with_calls(self._adapter, x, context, numbers)
+
         endpoints: dict[str, Any] = {
             "log_prob": (log_prob, [x, *context]),
             "sample": (sample, [count, seed, *context]),
         }
+        if self._adapter.shares_paths:
+            endpoints["log_prob_with_calls"] = (with_calls, [x, *context])
         if self.base_event_shape is not None:
             z = tf.TensorSpec([None, *self.base_event_shape], dtype, name="z")
             endpoints["forward"] = (self.forward, [z, *context])

@@ -24,7 +24,12 @@ from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.last_finite import after_all
 from tfp_flows.models.learned_inverse.refresh import with_log_determinants
 from tfp_flows.models.learned_inverse.stability import warn_of_unstable_mixtures
-from tfp_flows.models.paths import PathCounts, path_arguments
+from tfp_flows.models.paths import (
+    PathCounts,
+    calls_of,
+    log_prob_with_calls,
+    path_arguments,
+)
 from tfp_flows.models.penalties import Penalties
 from tfp_flows.objectives import (
     MixtureLikelihood,
@@ -114,7 +119,7 @@ class FlowModel(DensityModel):
         for penalty in penalties:
             check_needs(penalty, self._adapter, self.has_density)
         self._penalties = Penalties(penalties, self._metrics_of(penalties))
-        self._paths = PathCounts() if self.continuous_layers else None
+        self._paths = PathCounts() if self._adapter.shares_paths else None
 
     @property
     def objective(self) -> Any:
@@ -206,11 +211,9 @@ class FlowModel(DensityModel):
             return tf.fill(tf.shape(x)[:1], tf.constant(np.nan, self._adapter.dtype))
         if self._paths is None or tf.executing_eagerly():
             return self.log_prob(x, context)
-        evaluation = BatchEvaluation(
-            self._adapter, x, context, arguments=self._log_dets.at_rest()
-        )
-        log_prob = evaluation.log_prob
-        self._paths.update(evaluation.path)
+        numbers = self._log_dets.at_rest()
+        log_prob, calls = log_prob_with_calls(self._adapter, x, context, numbers)
+        self._paths.update(calls)
         return log_prob
 
     def _terms(
@@ -221,7 +224,7 @@ class FlowModel(DensityModel):
         needs = frozenset().union(*(part.needs for part in penalties))
         x, context, known = self._unpacked(inputs)
         arguments = self._present_log_dets(training)
-        if training and self._paths is not None:
+        if training and self.continuous_layers:
             layers = self.continuous_layers
             seed = self.seeds.next()
             arguments |= path_arguments(layers, [self.objective, *penalties], seed)
@@ -237,7 +240,7 @@ class FlowModel(DensityModel):
         seed = self._seed_for(self.objective.needs, training)
         terms = self.objective(evaluation, seed=seed, training=training)
         if training and self._paths is not None and self._solves_in_training:
-            self._paths.update(evaluation.path)
+            self._paths.update(calls_of(evaluation.path))
         if not penalties:
             return terms
         seed = self._seed_for(needs, training)

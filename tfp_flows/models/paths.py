@@ -1,5 +1,6 @@
 """Continuous layers in a model: what they are told in training, what they cost."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,71 @@ import keras
 import tensorflow as tf
 
 from tfp_flows.bijectors import Continuous, Path, PathOptions
+from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
+from tfp_flows.models.bridge.evaluation import BatchEvaluation
+from tfp_flows.ode import FixedSteps
 
-__all__ = ["Largest", "PathCounts", "path_arguments"]
+__all__ = [
+    "Largest",
+    "PathCounts",
+    "calls_of",
+    "log_prob_with_calls",
+    "path_arguments",
+    "step_error",
+    "warn_of_step_error",
+]
+
+_MOST_ERROR = 0.01
+_ROWS = 256
+
+
+def calls_of(paths: Sequence[Path]) -> tf.Tensor:
+    """Returns the calls of the velocities a row, [N], int32, summed over layers."""
+    return tf.add_n([path.statistics.calls for path in paths])
+
+
+def log_prob_with_calls(
+    adapter: DistributionAdapter, x: Any, context: Any, arguments: LeafArguments
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns log p(x | context), [N], and what it cost, see `calls_of`."""
+    evaluation = BatchEvaluation(adapter, x, context, arguments=arguments)
+    log_prob = evaluation.log_prob
+    return log_prob, calls_of(evaluation.path)
+
+
+def step_error(
+    adapter: DistributionAdapter, x: Any, context: Any, arguments: LeafArguments
+) -> tf.Tensor:
+    """Returns |log p − log p with a finer solver|, [batch...], nats."""
+    finer = {
+        id(layer): {**arguments.get(id(layer), {}), "solver": layer.solver.finer}
+        for layer in adapter.continuous_layers
+    }
+    seed = tf.constant([0, 0]) if adapter.takes_seed else None
+    coarse = adapter.log_prob(x, context, seed, arguments)
+    return tf.abs(coarse - adapter.log_prob(x, context, seed, {**arguments, **finer}))
+
+
+def warn_of_step_error(
+    adapter: DistributionAdapter, x: Any, context: Any, arguments: LeafArguments
+) -> None:
+    """Says by how much densities with a fixed number of steps are wrong. Eager only."""
+    layers = adapter.continuous_layers
+    if not any(isinstance(layer.solver.steps, FixedSteps) for layer in layers):
+        return
+    x, context = adapter.event(x), adapter.cast(context)
+    x = tf.reshape(x, [-1, *adapter.event_shape])[:_ROWS]
+    if context is not None:
+        context = tf.reshape(context, [-1, context.shape[-1]])[:_ROWS]
+    error = step_error(adapter, x, context, arguments)
+    worst = float(tf.reduce_max(error)) if len(error) else 0.0
+    if worst > _MOST_ERROR:
+        warnings.warn(
+            f"{adapter.distribution.name}: with twice as many steps log-densities of "
+            f"{len(error)} rows differ by up to {worst:.3g} nats: score with "
+            "AdaptiveSteps, or with more FixedSteps.",
+            stacklevel=3,
+        )
 
 
 def path_arguments(
@@ -53,9 +117,8 @@ class PathCounts(keras.layers.Layer):
         """Names of the metrics."""
         return [self.mean.name, self.most.name]
 
-    def update(self, paths: Sequence[Path]) -> None:
-        """Counts the solves of a batch."""
-        calls = tf.add_n([path.statistics.calls for path in paths])
+    def update(self, calls: tf.Tensor) -> None:
+        """Counts the calls of a batch, [N]."""
         self.mean.update_state(calls)
         self.most.update_state(calls)
 

@@ -40,6 +40,17 @@ class Solver:
                 "expected tsit5, dopri5, bosh3 or heun, or steps=FixedSteps(n)."
             )
 
+    @property
+    def finer(self) -> "Solver":
+        """Twice the steps, or a tenth of the tolerance: the difference is the error."""
+        steps = self.steps
+        if isinstance(steps, AdaptiveSteps):
+            rtol, atol = 0.1 * steps.rtol, 0.1 * steps.atol
+            steps = dataclasses.replace(steps, rtol=rtol, atol=atol)
+        else:
+            steps = dataclasses.replace(steps, num_steps=2 * steps.num_steps)
+        return dataclasses.replace(self, steps=steps)
+
 
 class Solution(NamedTuple):
     """What a solve gives.

@@ -76,8 +76,9 @@ def first_step(
     curvature = tf.math.divide_no_nan(norm(bend, alive), guess)
     largest = tf.maximum(speed, curvature)
     by_order = (0.01 / tf.maximum(largest, 1e-15)) ** (1.0 / order)
-    omega = tf.where(largest <= 1e-15, tf.maximum(1e-3 * guess, 1e-6), by_order)
-    omega = tf.minimum(tf.minimum(100.0 * guess, omega), 1.0)
+    omega = tf.minimum(tf.minimum(100.0 * guess, by_order), 1.0)
+    # What moves by no more than this within the whole solve needs no start in steps.
+    omega = tf.where(largest <= 1e-5, tf.ones_like(omega), omega)
     # A slope that overflowed on the way says nothing: try, and be refused.
     return tf.where(tf.math.is_finite(omega), omega, guess)
 

@@ -48,8 +48,10 @@ class Continuous(TrainableBijector):
         seed: stateless seed [2] of an estimated divergence and of what `path` draws.
         training: whether it is a step of training.
         options: `PathOptions`.
+        solver: one in place of the layer's.
 
     Example:
+        >>> from tfp_flows.networks import VelocityMLP
         >>> bijector = Continuous(VelocityMLP(2, hidden_sizes=[8]))
         >>> bijector.forward_log_det_jacobian(tf.zeros([3, 2])).numpy().tolist()
         [0.0, 0.0, 0.0]
@@ -109,6 +111,29 @@ class Continuous(TrainableBijector):
             self._forward(x, **arguments)
         return attributes["path"]
 
+    def log_det_with_error(
+        self, x: tf.Tensor, **arguments: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns log|det ∂y/∂x| and the standard error of its estimate, [batch...].
+
+        From the K probes of one solve; 0 of an exact divergence.
+
+        Raises:
+            ValueError: the divergence is estimated from a single probe.
+        """
+        probes = getattr(self.divergence, "num_probes", None)
+        if probes == 1:
+            raise ValueError(
+                "A standard error needs HutchinsonDivergence(num_probes=K) with K at "
+                "least 2, received 1."
+            )
+        x = tf.convert_to_tensor(x, self.dtype)
+        _, log_det, path = self._solve(x, forward=True, **arguments)
+        error = path.log_det_error
+        if error is None:
+            return log_det, tf.zeros_like(log_det)
+        return log_det, tf.reshape(error, tf.shape(log_det))
+
     def _forward(self, x: tf.Tensor, **arguments: Any) -> tf.Tensor:
         y, log_det, path = self._solve(x, forward=True, **arguments)
         attributes = self._cache.forward_attributes(x, **arguments)
@@ -136,6 +161,7 @@ class Continuous(TrainableBijector):
         seed: Any = None,
         training: bool = False,
         options: PathOptions = PathOptions(),  # noqa: B008
+        solver: Solver | None = None,
         forward: bool,
         with_log_det: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
@@ -155,6 +181,7 @@ class Continuous(TrainableBijector):
             seed,
             training=training,
             options=options,
+            solver=solver or (self.training_solver if training else self.solver),
             forward=forward,
             with_log_det=with_log_det,
         )
@@ -173,6 +200,7 @@ class Continuous(TrainableBijector):
         *,
         training: bool,
         options: PathOptions,
+        solver: Solver,
         forward: bool,
         with_log_det: bool,
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
@@ -207,21 +235,26 @@ class Continuous(TrainableBijector):
             constants=held or None,
             quadrature=costs or None,
             save_at=fractions,
-            solver=self.training_solver if training else self.solver,
+            solver=solver,
         )
         nan = tf.where(solution.statistics.failed, float("nan"), 0.0)
         nan = tf.cast(nan, x.dtype)
         y = solution.state["x"] + tf.reshape(nan, [-1, *[1] * (x.shape.rank - 1)])
-        log_det = zero
+        log_det, error = zero, None
         if with_log_det:
-            log_det = tf.reduce_mean(solution.state["log_det"], axis=-1) + nan
-        found = iter(solution.quadrature or ())
+            found = solution.state["log_det"]
+            log_det = tf.reduce_mean(found, axis=-1) + nan
+            if found.shape[-1] > 1:
+                count = tf.cast(found.shape[-1], x.dtype)
+                error = tf.math.reduce_std(found, axis=-1) / tf.sqrt(count - 1) + nan
+        integrals = iter(solution.quadrature or ())
         path = Path(
             solution.statistics,
             fractions,
             None if fractions is None else solution.saved["x"],
-            next(found) if options.kinetic_energy else None,
-            next(found) if options.jacobian_norm else None,
+            next(integrals) if options.kinetic_energy else None,
+            next(integrals) if options.jacobian_norm else None,
+            error,
         )
         return y, log_det, path
 

@@ -92,12 +92,14 @@ class HutchinsonDivergence:
         """Draws ε, [N, K, event...]."""
         if seed is None:
             raise ValueError(
-                "An estimated divergence draws noise: pass seed=[s1, s2], or score "
-                "with divergence=ExactDivergence()."
+                "An estimated divergence draws noise and scores no density without a "
+                "seed: train with training_divergence=HutchinsonDivergence() and "
+                "score with divergence=ExactDivergence(), or pass seed=[s1, s2]."
             )
         shape = tf.concat([tf.shape(x)[:1], [self.num_probes], x.shape[1:]], axis=0)
         normal = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
-        return normal if self.gaussian else tf.where(normal < 0, -1.0, 1.0) + 0 * normal
+        ones = tf.ones_like(normal)
+        return normal if self.gaussian else tf.where(normal < 0, -ones, ones)
 
     def __call__(
         self, network: Any, x: tf.Tensor, context: Any, t: Any, noise: Any

@@ -43,6 +43,7 @@ class Path(NamedTuple):
         states: [J, N, event...].
         kinetic_energy: [N], or None.
         jacobian_norm: [N], or None.
+        log_det_error: [N], standard error of an estimated log-determinant, or None.
     """
 
     statistics: Statistics
@@ -50,3 +51,4 @@ class Path(NamedTuple):
     states: Any = None
     kinetic_energy: tf.Tensor | None = None
     jacobian_norm: tf.Tensor | None = None
+    log_det_error: tf.Tensor | None = None

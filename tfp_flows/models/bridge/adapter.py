@@ -143,6 +143,12 @@ class DistributionAdapter:
         return [leaf for leaf in leaves if isinstance(leaf, bijectors.Continuous)]
 
     @property
+    def shares_paths(self) -> bool:
+        """Whether the log-density of rows is the walk that a path is read off."""
+        has_one = self.bijector is not None and not self.takes_seed
+        return has_one and bool(self.continuous_layers)
+
+    @property
     def waits_for_data(self) -> bool:
         """Whether a data-dependent part has not been set yet."""
         parts = (self.distribution, *self.distribution.submodules)

@@ -52,6 +52,8 @@ class TrajectoryPolynomial(_PathPenalty):
     Trajectory Polynomial Regularization", arXiv:2012.04228.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"path", "seed"})
+
     weight: float = 5.0
     degree: int = 1
     num_times: int = 2
@@ -115,6 +117,8 @@ class JacobianNorm(_PathPenalty):
     Reference: Finlay et al. (2020), arXiv:2002.02798, eq. 6.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"path", "seed"})
+
     weight: float = 0.01
 
     path_options: ClassVar[PathOptions] = PathOptions(jacobian_norm=True)
@@ -140,6 +144,8 @@ class RandomEndTime(_PathPenalty):
     Reference: Ghosh et al. (2020), "STEER: Simple Temporal Regularization for Neural
     ODEs", arXiv:2006.10711, section 3.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"path", "seed"})
 
     spread: float = 0.25
     weight: ClassVar[float] = 1.0
