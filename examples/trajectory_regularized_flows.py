@@ -6,7 +6,7 @@ A continuous flow moves each row along dx/dt = v(t, x), and many velocities carr
 data to the same base. A solver pays for bends with calls of the velocity. Trained by
 the likelihood alone, and with `TrajectoryPolynomial`, which asks for paths near a line
 run at constant speed (Huang, Yeh 2021, arXiv:2012.04228). Prints the held-out nats and
-the calls at one common tolerance, and draws paths and densities at five times. Two
+the calls at one common tolerance, and draws paths and densities at five times. Some
 minutes on two cores; the picture needs the extra `cli`.
 """
 
@@ -83,7 +83,7 @@ def draw(layers: dict[str, Continuous], rows: np.ndarray, path: pathlib.Path) ->
         for layer in layers.values()
     ]
     ways = {name: paths(layer, rows[:80]) for name, layer in layers.items()}
-    title = "The same density by straighter paths: fewer calls of the velocity"
+    title = "Straighter paths take fewer calls of the velocity"
     figure = plots.density_maps(rows, densities, paths=ways, title=title)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(plots.png(figure, dpi=100))
@@ -105,7 +105,7 @@ def main(
         found = model.evaluate(held_out, verbose=0, return_dict=True)
         nats, calls = -found["loss"], found["calls"]
         print(f"{label}: {nats:.3f} nats held out, {calls:.1f} calls a row")
-        (layers[f"{label}, {calls:.0f} calls"],) = model.continuous_layers
+        (layers[f"{label} {nats:.2f}, {calls:.0f} calls"],) = model.continuous_layers
     if out is not None:
         draw(layers, held_out, out / f"continuous_{name}.png")
     return nats
