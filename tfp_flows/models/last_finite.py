@@ -1,6 +1,8 @@
 """A training ends with weights that are numbers."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -8,7 +10,7 @@ import numpy as np
 
 from tfp_flows.models.stage_relay import copies
 
-__all__ = ["LastFinite", "after_all"]
+__all__ = ["LastFinite", "after_all", "diverging_is_an_error"]
 
 
 class LastFinite(keras.callbacks.Callback):
@@ -40,6 +42,17 @@ class LastFinite(keras.callbacks.Callback):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+@contextlib.contextmanager
+def diverging_is_an_error() -> Iterator[None]:
+    """Lets a training whose weights are no longer finite raise its `RuntimeWarning`.
+
+    For who trains a part of something larger, and has a state of its own to return to.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The weights became NaN", RuntimeWarning)
+        yield
 
 
 def after_all(callbacks: Any) -> Any:

@@ -196,7 +196,8 @@ def _trial(task: Task, whiten: bool) -> float:
         x, context, batch_size=task.batch_size, seed=task.options.seed
     )
     model.fit(batches, steps_per_epoch=_TRIAL_STEPS, verbose=0)
-    score = -float(model.evaluate(*held_out, batch_size=1024, verbose=0))
+    held = model.evaluate(*held_out, batch_size=1024, verbose=0, return_dict=True)
+    score = -float(held["loss"])
     return score if np.isfinite(score) else -np.inf
 
 

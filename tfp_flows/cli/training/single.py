@@ -69,7 +69,8 @@ def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
     )
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
     if not progress.history:
-        checkpoint.start_loss = model.evaluate(validation, verbose=0)
+        logs = model.evaluate(validation, verbose=0, return_dict=True)
+        checkpoint.start_loss = logs["loss"]
     model.fit(
         batches,
         validation_data=validation,

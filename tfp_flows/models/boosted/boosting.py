@@ -14,6 +14,7 @@ from tfp_flows.models.boosted.callbacks import Lift, StageMonitor
 from tfp_flows.models.boosted.mixture import GrowingMixture
 from tfp_flows.models.boosted.rows import StageRows, TrainingRows
 from tfp_flows.models.boosted.stage import BoostingStage, boosting_rule, objective_of
+from tfp_flows.models.last_finite import diverging_is_an_error
 from tfp_flows.models.stage_relay import StageRelay, copies, split_callbacks
 from tfp_flows.objectives import MixtureLikelihood
 
@@ -192,13 +193,18 @@ class Boosting:
                 steps_per_execution=model.steps_per_execution,
             )
         try:
-            component.fit_packed(
-                **arguments,
-                epochs=self._epochs,
-                verbose=self._verbose,
-                callbacks=[*lift, monitor, *self._inner_callbacks, relay],
-                **self._fit_arguments,
-            )
+            with diverging_is_an_error():
+                component.fit_packed(
+                    **arguments,
+                    epochs=self._epochs,
+                    verbose=self._verbose,
+                    callbacks=[*lift, monitor, *self._inner_callbacks, relay],
+                    **self._fit_arguments,
+                )
+        except RuntimeWarning as warning:
+            raise ValueError(
+                f"Component {index + 1}: its weights are not finite. {warning}"
+            ) from warning
         finally:
             # Its state belongs to the stage, and would be saved with the model.
             component.optimizer, component.compiled = None, False
