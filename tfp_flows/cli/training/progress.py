@@ -60,13 +60,16 @@ class Progress:
 
     @property
     def calls(self) -> str | None:
-        """Calls that a validation row's solve took then; None of a flow of no solves.
+        """Calls of a validation row's solve at the best epoch; None without solves.
 
-        Of a mixture those of the flow that was trained last.
+        Those after the first epoch where the start was best, which has no record of
+        them.
         """
-        record = self.history[max(self.best_epoch, 1) - 1] if self.history else {}
-        if "val_calls" not in record:
+        records = [record for record in self.history if "val_calls" in record]
+        if not records:
             return None
+        best = (one for one in records if one["epoch"] == self.best_epoch)
+        record = next(best, records[0])
         return f"mean {record['val_calls']:.1f}, most {record['val_most_calls']:.0f}"
 
     def write(self, folder: pathlib.Path) -> None:
