@@ -84,6 +84,11 @@ def test_back_again():
     np.testing.assert_allclose(back, STARTS, atol=1e-6)
 
 
+def test_times_keep_the_precision_of_the_state():
+    found = solve(lambda t, y: tf.ones_like(y), tf.zeros([1, 1], F64), (0.1, 1.3))
+    np.testing.assert_allclose(found.state, [[1.2]], rtol=1e-14)
+
+
 def test_each_row_has_its_own_times():
     ends = tf.constant([0.5, 1.0, 2.0], F64)
     found = solve(lambda t, y: t * y, tf.ones([3, 1], F64), (0, ends), solver=tight())

@@ -142,7 +142,7 @@ def solve(
         return slope
 
     rows = tf.zeros_like(y[:, 0])
-    limits = [rows + tf.cast(tf.convert_to_tensor(time), y.dtype) for time in times]
+    limits = [rows + _as_time(time, y.dtype) for time in times]
     problem = Problem(
         slope_of=slope_of,
         times=limits,
@@ -160,3 +160,8 @@ def solve(
         saved=None if fractions is None else layout.unpack(saved)[0],
         statistics=statistics,
     )
+
+
+def _as_time(time: Any, dtype: tf.DType) -> tf.Tensor:
+    # A number of Python would become float32 first, and lose half of its digits.
+    return tf.cast(time, dtype) if tf.is_tensor(time) else tf.constant(time, dtype)

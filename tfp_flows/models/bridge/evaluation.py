@@ -138,7 +138,7 @@ def _arriving_at(
     *,
     inverse: bool = False,
 ) -> tf.Tensor:
-    """X when it comes to `layer`."""
+    """Returns x as it comes to `layer`; the layer is passed over."""
     found: list[tf.Tensor] = []
 
     def visit(
