@@ -7,7 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_flows.bijectors.continuous.divergence import Divergence, ExactDivergence
+from tfp_flows.bijectors.continuous.divergence import (
+    Divergence,
+    ExactDivergence,
+    rademacher,
+)
 from tfp_flows.bijectors.continuous.path import Path, PathOptions
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.ode import AdaptiveSteps, Solver, solve
@@ -206,7 +210,9 @@ class Continuous(TrainableBijector):
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
         divergence = self.training_divergence if training else self.divergence
         noise = divergence.noise(x, seed) if with_log_det else None
-        probe = _rademacher(x, _split(seed, 1)) if options.jacobian_norm else None
+        probe = None
+        if options.jacobian_norm:
+            probe = rademacher(tf.shape(x), _split(seed, 1), x.dtype)
         held = {"context": context, "noise": noise, "probe": probe}
         held = {key: value for key, value in held.items() if value is not None}
         zero = tf.zeros_like(tf.reshape(x, [tf.shape(x)[0], -1])[:, 0])
@@ -300,11 +306,6 @@ def _sharing_steps(solver: Solver) -> Solver:
 
 def _split(seed: Any, index: int) -> Any:
     return None if seed is None else tf.random.fold_in(seed, index)
-
-
-def _rademacher(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    normal = tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
-    return tf.where(normal < 0, -tf.ones_like(x), tf.ones_like(x))
 
 
 def _times(count: int, seed: Any, dtype: tf.DType) -> tf.Tensor | None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfp_flows.ops import vector_jacobian
 
-__all__ = ["Divergence", "ExactDivergence", "HutchinsonDivergence"]
+__all__ = ["Divergence", "ExactDivergence", "HutchinsonDivergence", "rademacher"]
 
 
 class Divergence(Protocol):
@@ -97,9 +97,9 @@ class HutchinsonDivergence:
                 "score with divergence=ExactDivergence(), or pass seed=[s1, s2]."
             )
         shape = tf.concat([tf.shape(x)[:1], [self.num_probes], x.shape[1:]], axis=0)
-        normal = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
-        ones = tf.ones_like(normal)
-        return normal if self.gaussian else tf.where(normal < 0, -ones, ones)
+        if self.gaussian:
+            return tf.random.stateless_normal(shape, seed, dtype=x.dtype)
+        return rademacher(shape, seed, x.dtype)
 
     def __call__(
         self, network: Any, x: tf.Tensor, context: Any, t: Any, noise: Any
@@ -113,6 +113,12 @@ class HutchinsonDivergence:
             axes = list(range(1, x.shape.rank))
             estimates.append(tf.reduce_sum(pulled * probe, axis=axes))
         return velocity, tf.stack(estimates, axis=-1)
+
+
+def rademacher(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Signs ±1, each as likely."""
+    normal = tf.random.stateless_normal(shape, seed, dtype=dtype)
+    return tf.where(normal < 0, -tf.ones_like(normal), tf.ones_like(normal))
 
 
 def _part_of_trace(

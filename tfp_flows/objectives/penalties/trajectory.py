@@ -30,6 +30,18 @@ class _PathPenalty(FromFields):
             raise ValueError(f"weight must be positive and finite, received {weight}.")
 
 
+class _RunningCost(_PathPenalty):
+    """An integral along the way, under its name in a `Path`."""
+
+    cost: ClassVar[str]
+
+    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
+        """Returns the mean over rows, summed over layers."""
+        means = [tf.reduce_mean(getattr(path, self.cost)) for path in evaluation.path]
+        total = tf.add_n(means)
+        return Terms(total, {self.cost: total})
+
+
 @keras.saving.register_keras_serializable(package="tfp_flows")
 @dataclasses.dataclass(frozen=True)
 class TrajectoryPolynomial(_PathPenalty):
@@ -85,7 +97,7 @@ class TrajectoryPolynomial(_PathPenalty):
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
 @dataclasses.dataclass(frozen=True)
-class KineticEnergy(_PathPenalty):
+class KineticEnergy(_RunningCost):
     """½ ∫ |v|² dt, mean over rows: of all flows to one density the shortest paths.
 
     Args:
@@ -99,16 +111,12 @@ class KineticEnergy(_PathPenalty):
 
     path_options: ClassVar[PathOptions] = PathOptions(kinetic_energy=True)
 
-    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
-        """Returns the mean over rows, summed over layers."""
-        energies = [tf.reduce_mean(path.kinetic_energy) for path in evaluation.path]
-        total = tf.add_n(energies)
-        return Terms(total, {"kinetic_energy": total})
+    cost: ClassVar[str] = "kinetic_energy"
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
 @dataclasses.dataclass(frozen=True)
-class JacobianNorm(_PathPenalty):
+class JacobianNorm(_RunningCost):
     """∫ |εᵀ ∂v/∂x|² dt, an estimate of ∫ ‖∂v/∂x‖² dt, mean over rows.
 
     Args:
@@ -123,11 +131,7 @@ class JacobianNorm(_PathPenalty):
 
     path_options: ClassVar[PathOptions] = PathOptions(jacobian_norm=True)
 
-    def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
-        """Returns the mean over rows, summed over layers."""
-        norms = [tf.reduce_mean(path.jacobian_norm) for path in evaluation.path]
-        total = tf.add_n(norms)
-        return Terms(total, {"jacobian_norm": total})
+    cost: ClassVar[str] = "jacobian_norm"
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
