@@ -16,8 +16,8 @@ from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 __all__ = ["BatchEvaluation", "check_needs"]
 
 _GIVEN = frozenset(
-    {"context", "known", "layer_inputs", "learned_inverses", "log_prob"}
-    | {"path", "samples", "seed", "velocity", "x"}
+    {"context", "known", "layer_inputs", "layer_passages", "learned_inverses"}
+    | {"log_prob", "path", "samples", "seed", "velocity", "x"}
 )
 
 
@@ -82,15 +82,24 @@ class BatchEvaluation:
         self, num_rows: int | None = None
     ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
         """Each layer, nearest the data first, with what arrives at it."""
+        return [(leaf, at) for leaf, at, _ in self.layer_passages(num_rows)]
+
+    def layer_passages(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+        """And with its image there, None where a layer's inverse is taken."""
         adapter, first = self._adapter, functools.partial(_first, limit=num_rows)
         data_to_base = tfb.Invert(adapter.checked_bijector())
         if adapter.takes_seed or _has_levels(adapter.bijector):
             # No walk to share: the density adds noise, or splits levels anew.
             x, nested = tf.nest.map_structure(first, (self.x, self._nested))
             x = dequantize(adapter.distribution, x)
-            return bijectors.layer_inputs(data_to_base, x, **nested)
-        arriving = bijectors.layer_inputs(data_to_base, self.x, **self._nested)
-        return [(layer, first(value)) for layer, value in arriving]
+            return bijectors.layer_passages(data_to_base, x, **nested)
+        passages = bijectors.layer_passages(data_to_base, self.x, **self._nested)
+        return [
+            (layer, first(at), None if image is None else first(image))
+            for layer, at, image in passages
+        ]
 
     @functools.cached_property
     def _nested(self) -> dict[str, Any]:
@@ -184,7 +193,7 @@ def _lacking(
     kind = adapter.distribution.reparameterization_type
     if "samples" in needs and kind != tfd.FULLY_REPARAMETERIZED:
         return "its samples have no gradient, for it is not reparameterized"
-    if "layer_inputs" in needs and adapter.bijector is None:
+    if needs & {"layer_inputs", "layer_passages"} and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
     if "path" in needs and adapter.takes_seed:
         return "its log-density adds noise to the rows, which no path shares"
