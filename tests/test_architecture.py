@@ -26,7 +26,7 @@ ORDER = [
     {"distributions"},
     {"architectures", "objectives"},
     {"models"},
-    {"cli"},
+    {"cli", "sklearn"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 ALLOWED = {
@@ -39,6 +39,7 @@ ALLOWED = {
     "diagnostics": {"diagnostics"} | {n for n in RANK if RANK[n] <= RANK["objectives"]},
 }
 ALLOWED["cli"] |= {"data", "diagnostics"}
+ALLOWED["sklearn"] |= {"diagnostics"}
 
 # Within a package: rooms and files on its floor, a line only from those above it.
 # What a package does not name here has no room of its own to keep apart from.
