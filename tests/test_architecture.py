@@ -94,7 +94,7 @@ ROOMS = {
         },
         {"paths"},
         {"density_model"},
-        {"flow_model"},
+        {"flow_model", "reweighting"},
         {"alignment", "boosted", "energy", "variational"},
     ],
     "objectives": [
