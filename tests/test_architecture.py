@@ -47,7 +47,7 @@ ROOMS = {
         {"recorded_parameters", "structure", "trainable"},
         {"initialization"},
         {"affine", "arrangement", "learned_inverse", "pointwise"},
-        {"autoregressive", "continuous", "coupling"},
+        {"autoregressive", "continuous", "coupling", "semi_autoregressive"},
     ],
     "cli": [
         {"errors", "flows", "parser", "rows", "startup"},
@@ -71,13 +71,21 @@ ROOMS = {
         },
     ],
     "diagnostics": [
-        {"calibration", "comparison", "linear", "tails", "yardsticks"},
+        {
+            "calibration",
+            "comparison",
+            "forecasts",
+            "linear",
+            "tails",
+            "two_samples",
+            "yardsticks",
+        },
         {"plots"},
         {"volume"},
         {"report"},
     ],
     "distributions": [
-        {"dequantized", "mixtures"},
+        {"dequantized", "implicit", "mixtures"},
         {"marginals", "structure"},
         {"copulas"},
     ],
@@ -97,7 +105,7 @@ ROOMS = {
     ],
     "objectives": [
         {"objective"},
-        {"bounds", "flow_matching", "likelihood", "penalties", "residuals"},
+        {"bounds", "flow_matching", "likelihood", "penalties", "residuals", "scores"},
     ],
     "testing": [
         {"integration", "numerics", "report"},

@@ -6,6 +6,7 @@ from tfp_flows.architectures.convolutional import convolutional_flow
 from tfp_flows.architectures.coupling import coupling_flow
 from tfp_flows.architectures.fully_connected import fully_connected_flow
 from tfp_flows.architectures.glow import glow
+from tfp_flows.architectures.semi_autoregressive import semi_autoregressive_flow
 
 __all__ = [
     "autoregressive_flow",
@@ -14,4 +15,5 @@ __all__ = [
     "coupling_flow",
     "fully_connected_flow",
     "glow",
+    "semi_autoregressive_flow",
 ]
