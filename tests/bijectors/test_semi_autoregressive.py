@@ -39,7 +39,8 @@ def test_a_block_sees_those_before_it_and_its_own_noise_alone(layer):
     own = BLOCK_OF[:, None] == BLOCK_OF
     # The first feature of a coupling passes as it is.
     assert np.all(of_rows[~before] == 0)
-    assert np.all(of_rows[2, :2] > 0) and np.all(of_rows[4, :3] > 0)
+    assert np.all(of_rows[2, :2] > 0)
+    assert np.all(of_rows[4, :3] > 0)
     assert np.all(of_noise[~own] == 0)
     assert np.all(np.diag(of_noise) > 0)
 
