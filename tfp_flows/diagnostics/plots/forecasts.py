@@ -47,9 +47,8 @@ def forecast_intervals(
     shares = held.mean(axis=1)
     for i, (left, right) in enumerate(axes):
         order = np.argsort(middle[:, i], kind="stable")
-        order = order[
-            np.linspace(0, len(order) - 1, min(len(order), _MAX_DRAWN), dtype=int)
-        ]
+        some = np.linspace(0, len(order) - 1, min(len(order), _MAX_DRAWN))
+        order = order[some.astype(int)]
         place = np.arange(len(order))
         dress(left, theme)
         edges = low[17, order, i], high[17, order, i]
