@@ -49,7 +49,7 @@ ROOMS = {
         {"recorded_parameters", "structure", "trainable"},
         {"initialization"},
         {"affine", "arrangement", "learned_inverse", "pointwise"},
-        {"autoregressive", "continuous", "coupling"},
+        {"autoregressive", "continuous", "coupling", "semi_autoregressive"},
     ],
     "cli": [
         {"errors", "flows", "parser", "rows", "startup"},
@@ -73,13 +73,21 @@ ROOMS = {
         },
     ],
     "diagnostics": [
-        {"calibration", "comparison", "linear", "tails", "yardsticks"},
+        {
+            "calibration",
+            "comparison",
+            "forecasts",
+            "linear",
+            "tails",
+            "two_samples",
+            "yardsticks",
+        },
         {"plots"},
         {"volume"},
         {"report"},
     ],
     "distributions": [
-        {"dequantized", "mixtures"},
+        {"dequantized", "implicit", "mixtures"},
         {"marginals", "structure"},
         {"copulas"},
         {"centered"},
@@ -100,7 +108,7 @@ ROOMS = {
     ],
     "objectives": [
         {"couplings", "objective"},
-        {"bounds", "flow_matching", "likelihood", "penalties", "residuals"},
+        {"bounds", "flow_matching", "likelihood", "penalties", "residuals", "scores"},
     ],
     "testing": [
         {"integration", "numerics", "report"},

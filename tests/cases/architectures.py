@@ -79,6 +79,14 @@ CASES = [
     ),
     Case("glow", lambda: architectures.glow((4, 4, 1), **IMAGE), (4, 4, 1)),
     Case(
+        "semi_autoregressive_flow[context]",
+        lambda: architectures.semi_autoregressive_flow(
+            [2, 1], transform="affine", num_features=4, context_size=2, **TABLE
+        ),
+        (3,),
+        2,
+    ),
+    Case(
         "glow[context]",
         lambda: architectures.glow((4, 4, 1), context_size=2, **IMAGE),
         (4, 4, 1),

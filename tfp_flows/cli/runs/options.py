@@ -41,6 +41,8 @@ class FitOptions:
     bounds: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     header: Literal["yes", "no", "auto"] = "auto"
+    target: tuple[str, ...] | None = None
+    objective: Literal["likelihood", "energy"] = "likelihood"
 
     @classmethod
     def from_namespace(cls, namespace: argparse.Namespace) -> "FitOptions":

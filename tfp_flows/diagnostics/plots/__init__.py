@@ -6,6 +6,7 @@ global state of matplotlib is read or written.
 """
 
 from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.forecasts import forecast_intervals
 from tfp_flows.diagnostics.plots.planes import density_maps
 from tfp_flows.diagnostics.plots.samples import (
     image_grid,
@@ -24,6 +25,7 @@ from tfp_flows.diagnostics.plots.weights import weight_plot
 __all__ = [
     "density_maps",
     "exceedance_plot",
+    "forecast_intervals",
     "image_grid",
     "learning_curve",
     "pair_plot",
