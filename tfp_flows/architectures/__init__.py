@@ -6,6 +6,9 @@ from tfp_flows.architectures.convolutional import convolutional_flow
 from tfp_flows.architectures.coupling import coupling_flow
 from tfp_flows.architectures.fully_connected import fully_connected_flow
 from tfp_flows.architectures.glow import glow
+from tfp_flows.architectures.multiscale_continuous import (
+    multiscale_continuous_flow,
+)
 
 __all__ = [
     "autoregressive_flow",
@@ -14,4 +17,5 @@ __all__ = [
     "coupling_flow",
     "fully_connected_flow",
     "glow",
+    "multiscale_continuous_flow",
 ]

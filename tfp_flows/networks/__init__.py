@@ -6,12 +6,14 @@ from tfp_flows.networks.convnet import ConvNet
 from tfp_flows.networks.masked import MaskedAutoregressiveNetwork
 from tfp_flows.networks.mlp import MLP
 from tfp_flows.networks.velocity import VelocityMLP
+from tfp_flows.networks.velocity_convnet import VelocityConvNet
 
 __all__ = [
     "Conditioner",
     "ConvNet",
     "MLP",
     "MaskedAutoregressiveNetwork",
+    "VelocityConvNet",
     "VelocityMLP",
     "dense_decoder",
     "dense_encoder",

@@ -9,7 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
+from tfp_flows.bijectors.structure.walk import inverted, parts, walk
 from tfp_flows.distributions.structure import dequantize
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
@@ -115,14 +115,14 @@ class BatchEvaluation:
     @functools.cached_property
     def velocity(self) -> tuple[Callable[..., tf.Tensor], float]:
         """The `velocity` of the one layer that has one, in this context, and its T."""
-        (layer,) = _leaves_with(self._adapter, "velocity")
+        (layer,) = self._adapter.layers_with("velocity")
         own = self._adapter.arguments_of(layer, self.context)
         return functools.partial(layer.velocity, **own), layer.end_time
 
     def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What arrives at that layer from the data, and from draws of the base."""
         adapter = self._adapter
-        (layer,) = _leaves_with(adapter, "velocity")
+        (layer,) = adapter.layers_with("velocity")
         x = dequantize(adapter.distribution, self.x)
         z = adapter.sample_base(tf.shape(x)[0], seed)
         data_to_base = tfb.Invert(adapter.checked_bijector())
@@ -188,18 +188,12 @@ def _lacking(
         return "it is no transformed distribution and has no layers"
     if "path" in needs and adapter.takes_seed:
         return "its log-density adds noise to the rows, which no path shares"
-    if "velocity" in needs and len(_leaves_with(adapter, "velocity")) > 1:
+    if "velocity" in needs and len(adapter.layers_with("velocity")) > 1:
         return "more than one of its layers has a velocity"
     for name in ("path", "velocity"):
-        if name in needs and not _leaves_with(adapter, name):
+        if name in needs and not adapter.layers_with(name):
             return f"none of its layers is continuous, with a {name}"
     return None
-
-
-def _leaves_with(adapter: DistributionAdapter, name: str) -> list[tfb.Bijector]:
-    if adapter.bijector is None:
-        return []
-    return [leaf for leaf in leaves(adapter.bijector) if hasattr(leaf, name)]
 
 
 def _has_levels(bijector: tfb.Bijector) -> bool:
