@@ -71,7 +71,7 @@ ROOMS = {
         },
     ],
     "diagnostics": [
-        {"calibration", "comparison", "linear", "tails", "yardsticks"},
+        {"calibration", "comparison", "linear", "tails", "two_sample", "yardsticks"},
         {"plots"},
         {"volume"},
         {"report"},

@@ -16,7 +16,7 @@ from tfp_flows.data import Schema
 
 if TYPE_CHECKING:
     from tfp_flows.cli.results.comparison import Yardsticks
-    from tfp_flows.models import DensityModel
+    from tfp_flows.models import AlignFlow, DensityModel
 
 __all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
 
@@ -38,8 +38,15 @@ class FittedRun:
     record: RunRecord
 
     @classmethod
-    def read(cls, folder: str | pathlib.Path) -> "FittedRun":
-        """Reads the record; the model is not loaded yet."""
+    def read(
+        cls, folder: str | pathlib.Path, *, alignment: bool = False
+    ) -> "FittedRun":
+        """Reads the record; the model is not loaded yet.
+
+        Args:
+            folder: DIR.
+            alignment: whether the run has to be of `align`, and not of `fit`.
+        """
         path = pathlib.Path(folder)
         partial = path.with_name(path.name + ".partial")
         if not path.exists() and partial.exists():
@@ -47,7 +54,16 @@ class FittedRun:
             raise RunError(
                 f"{path}: the run is not complete: repeat its command with --resume"
             )
-        return cls(path, RunRecord.read(path))
+        record = RunRecord.read(path)
+        if record.is_alignment != alignment:
+            wrote, reads = "fit", "score, sample and evaluate"
+            if record.is_alignment:
+                wrote, reads = "align", "translate"
+            raise RunError(
+                f"{path}: tfp-flows {wrote} wrote this folder, which is for tfp-flows "
+                f"{reads}: give another folder or command"
+            )
+        return cls(path, record)
 
     @property
     def schema(self) -> Schema:
@@ -62,6 +78,16 @@ class FittedRun:
             given = 0 if context is None else context.shape[1]
         self._check_widths(HELD_OUT, self._widths[0], given)
         return density, context
+
+    def held_out_of_domains(self) -> dict[str, np.ndarray]:
+        """Returns the held-out rows' log-densities by domain, of an alignment."""
+        return self._arrays(HELD_OUT)
+
+    def alignment(self) -> "AlignFlow":
+        """Loads the model of an alignment."""
+        model = load_model(self.folder / MODEL, len(self.schema.columns))
+        self._check_widths(MODEL, int(np.prod(model.event_shape)), 0)
+        return model
 
     def model(self) -> "DensityModel":
         """Loads the model."""

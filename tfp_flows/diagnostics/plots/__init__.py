@@ -19,6 +19,7 @@ from tfp_flows.diagnostics.plots.scores import (
     worst_rows,
 )
 from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
+from tfp_flows.diagnostics.plots.translation import translation_field
 
 __all__ = [
     "density_maps",
@@ -30,6 +31,7 @@ __all__ = [
     "rank_histograms",
     "score_distribution",
     "tail_quantile_plot",
+    "translation_field",
     "worst_images",
     "worst_rows",
 ]
