@@ -67,8 +67,7 @@ def train_alignment(task: AlignTask) -> tuple[AlignFlow, Progress]:
     validation = task.rows("validation")
     if not progress.history:
         logs = model.evaluate(validation, verbose=0, return_dict=True)
-        # The losses of critics move: a start that they have not seen is no measure.
-        checkpoint.start_loss = np.inf if model.critic_networks else logs["loss"]
+        checkpoint.start_loss = logs["loss"]
     if progress.epoch < options.epochs and not checkpoint.finished:
         model.fit(
             task.rows("train"),

@@ -56,9 +56,9 @@ class AlignFlow(DomainFlows):
     Progress shows the terms by name, `nll` (mean over domains, nats a row) and, with
     critics, `critic_sum`, the mean of C_a(x) + C_b(translated x), 1 for optimal ones of
     "least_squares" and "cross_entropy". `evaluate` adds `distance`, the mean energy
-    distance of translated from real rows in standard deviations. Neither needs pairs:
-    `EarlyStopping("val_nll")`, `EarlyStopping("val_distance")`; what critics say moves
-    with them, and is nothing to stop on.
+    distance of translated from real rows in standard deviations. Its `loss` has that in
+    the place of critics, who move: a number to stop on, `EarlyStopping("val_loss")`,
+    that needs no pairs.
 
     Args:
         flows: domain → a transformed distribution; all over one base without
@@ -200,10 +200,10 @@ class AlignFlow(DomainFlows):
     def test_step(self, data: Any) -> dict[str, Any]:
         """The same numbers without a step, and the distance of translated rows."""
         batch, objective = self._batch(data), self._objective
-        loss, terms, translated = objective.of_flows(batch, training=False)
+        _, terms, translated = objective.of_flows(batch, training=False)
         terms |= objective.of_critics(batch, translated, training=False)
         terms["distance"] = objective.distance(batch, translated)
-        return self._shown(loss, terms, batch)
+        return self._shown(objective.held_out(terms), terms, batch)
 
     def _batch(self, data: Any) -> Rows:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -325,11 +325,9 @@ class AlignFlow(DomainFlows):
                 x,
                 validation_data=validation_data,
                 steps_per_epoch=steps_per_epoch,
-                **{
-                    "shuffle": False,
-                    **kwargs,
-                    "callbacks": after_all(kwargs.get("callbacks")),
-                },
+                callbacks=after_all(callbacks),
+                shuffle=False,
+                **kwargs,
             )
 
     def adapt(self, x: Any, *, anew: bool = True) -> None:

@@ -114,6 +114,11 @@ class AlignmentObjective:
             terms |= matched
         return loss, terms, translated
 
+    def held_out(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Likelihood and distance, by which models with any critics compare."""
+        distance = terms["distance"] if self._matching != "none" else 0.0
+        return self._weight * terms["nll"] + distance
+
     def _translated(self, latent: Rows) -> Translated:
         return {
             (a, b): self._adapters[b].checked_bijector().forward(tf.identity(latent[a]))
