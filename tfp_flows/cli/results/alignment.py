@@ -229,6 +229,6 @@ def _curve(task: AlignTask, progress: Progress) -> str:
         first_epoch=int(progress.history[0]["epoch"]),
         yardsticks={},
     )
-    image = plots.png(axis.figure)
+    image = plots.png(axis.figure)  # type: ignore[arg-type]
     (task.folder / "learning_curve.png").write_bytes(image)
     return page.section("Training", "", page.picture(image, "Loss by epoch"))

@@ -158,7 +158,11 @@ class AlignFlow(DomainFlows):
             dtype: of rows and weights.
             **options: further arguments of the class.
         """
-        build = {"hidden_sizes": hidden_sizes, "seed": seed, "dtype": dtype}
+        build: dict[str, Any] = {
+            "hidden_sizes": hidden_sizes,
+            "seed": seed,
+            "dtype": dtype,
+        }
         flows = {name: table_flow(event_size, num_layers, **build) for name in domains}
         critics = None
         if MATCHINGS.get(matching) is not None:

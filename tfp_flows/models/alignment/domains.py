@@ -76,8 +76,8 @@ def _check_same(
         )
     bases = [adapter.distribution.distribution for adapter in (one, other)]
     z = bases[0].sample(8, seed=[0, 0])
-    scores = [np.asarray(base.log_prob(z)) for base in bases]
-    if any(base.variables for base in bases) or not np.allclose(*scores):
+    score, other_score = (np.asarray(base.log_prob(z)) for base in bases)
+    if any(base.variables for base in bases) or not np.allclose(score, other_score):
         raise ValueError(
             "All domains share one fixed base, such as N(0, I); those of "
             f"{first!r} and {name!r} differ or have variables: pass "

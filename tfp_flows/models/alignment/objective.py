@@ -1,5 +1,6 @@
 """What the flows and the critics of an alignment pay for one batch."""
 
+import functools
 import itertools
 from collections.abc import Mapping
 
@@ -180,7 +181,7 @@ class AlignmentObjective:
             return tf.zeros([], next(iter(batch.values())).dtype)
         penalties = [
             gradient_penalty(
-                lambda x, b=b: self._critics[b](x, training=True),
+                functools.partial(self._critics[b], training=True),
                 self.standard(batch[b], b),
                 self.standard(tf.stop_gradient(y), b),
                 tf.random.fold_in(seed, index),
