@@ -50,7 +50,7 @@ def test_a_run_reports_distances_before_and_after(aligned):
         assert np.shape(one["columns"]) == (3, 2)
     page = (run / "report.html").read_text()
     assert "left → right" in page
-    assert page.count("<img") == 3
+    assert page.count("<img") == 2
     assert not list(run.glob("epoch-*"))
     assert (run / "saved_model").is_dir()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_FEWEST_ROWS = 8
+
 
 def run(namespace: argparse.Namespace) -> None:
     """Trains a translation on tables, a domain each, and writes a folder."""
@@ -33,12 +35,7 @@ def run(namespace: argparse.Namespace) -> None:
         place.check(source, **again)
     check_packages()
     tables = _tables(options)
-    splits = {
-        name: data.split_rows(
-            table.num_rows, options.validation, options.test, seed=options.seed
-        )
-        for name, table in tables.items()
-    }
+    splits = {name: _split(options, table) for name, table in tables.items()}
     record = RunRecord(
         version=tfp_flows.__version__,
         options=dataclasses.asdict(options),
@@ -101,6 +98,18 @@ def _tables(options: AlignOptions) -> dict[str, data.Table]:
         tables[table.name] = table
         print(f"{'domain':<11}{table.name}, {table.num_rows:,} rows", flush=True)
     return tables
+
+
+def _split(options: AlignOptions, table: data.Table) -> data.Split:
+    split = data.split_rows(
+        table.num_rows, options.validation, options.test, seed=options.seed
+    )
+    if min(len(split.validation), len(split.test)) < _FEWEST_ROWS:
+        raise RunError(
+            f"{table.name}: expected {_FEWEST_ROWS} rows or more to stop and to report "
+            "on: give larger --validation and --test, or more rows"
+        )
+    return split
 
 
 def _in_order(table: data.Table, first: data.Table) -> data.Table:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.results.fitted import FittedRun
+from tfp_flows.cli.results.fitted import EXTRAPOLATED, FittedRun
 from tfp_flows.cli.results.writers import ENDINGS, write_lines, write_rows
 from tfp_flows.cli.runs.files import new_file
 from tfp_flows.cli.runs.target import announce, check_target, new_text
@@ -19,9 +19,6 @@ from tfp_flows.diagnostics import p_values
 __all__ = ["run"]
 
 _ROWS_AT_A_TIME = 8192
-
-# Below this p-value, in source or target, a row counts as extrapolated.
-_EXTRAPOLATED = 0.01
 
 
 def run(namespace: argparse.Namespace) -> None:
@@ -61,7 +58,7 @@ def run(namespace: argparse.Namespace) -> None:
                 p_values(np.nan_to_num(one, nan=-np.inf), references[name])
                 for one, name in zip(scores, (source, target), strict=True)
             ]
-            outside = np.minimum(*ranks) < _EXTRAPOLATED
+            outside = np.minimum(*ranks) < EXTRAPOLATED
             total += len(rows)
             yield np.column_stack([y, *scores, *ranks, outside]), None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.cli.results.fitted import HELD_OUT, MODEL
+from tfp_flows.cli.results.fitted import EXTRAPOLATED, HELD_OUT, MODEL
 from tfp_flows.cli.results.outcome import write_history
 from tfp_flows.cli.runs.files import write_json
 from tfp_flows.cli.training.alignment import AlignTask
@@ -20,10 +20,7 @@ from tfp_flows.diagnostics.two_sample import classifier_accuracy, column_distanc
 from tfp_flows.models import AlignFlow
 from tfp_flows.models.alignment.matching import energy_distance
 
-__all__ = ["EXTRAPOLATED", "write_alignment"]
-
-EXTRAPOLATED = 0.01
-"""Below this p-value, in source or target, a row counts as extrapolated."""
+__all__ = ["write_alignment"]
 
 _MOST_ROWS, _DRAWS = 1000, 10
 
@@ -174,7 +171,6 @@ def _write_report(
         parts.append(_column_section(task, one))
         if task.columns[1:]:
             parts.append(_field(task, model, one))
-    parts.append(_curve(task, progress))
     counts = {name: f"{table.num_rows:,} rows" for name, table in task.tables.items()}
     settings = {
         "matching": task.options.matching,
@@ -219,16 +215,3 @@ def _field(task: AlignTask, model: AlignFlow, one: Direction) -> str:
     name = f"{numbers.index(one.source)}-{numbers.index(one.target)}"
     (task.folder / f"translation-{name}.png").write_bytes(image)
     return page.picture(image, f"Rows of {one.source} on their way to {one.target}")
-
-
-def _curve(task: AlignTask, progress: Progress) -> str:
-    names = ("loss", "val_loss")
-    axis = plots.learning_curve(
-        {n: [record.get(n, np.nan) for record in progress.history] for n in names},
-        best_epoch=progress.best_epoch,
-        first_epoch=int(progress.history[0]["epoch"]),
-        yardsticks={},
-    )
-    image = plots.png(axis.figure)  # type: ignore[arg-type]
-    (task.folder / "learning_curve.png").write_bytes(image)
-    return page.section("Training", "", page.picture(image, "Loss by epoch"))

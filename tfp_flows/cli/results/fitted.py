@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from tfp_flows.cli.results.comparison import Yardsticks
     from tfp_flows.models import AlignFlow, DensityModel
 
-__all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
+__all__ = ["EXTRAPOLATED", "FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
 
 MODEL = "model.keras"
 HELD_OUT = "held_out.npz"
 YARDSTICKS = "yardsticks.npz"
+
+EXTRAPOLATED = 0.01
+"""Below this p-value, in source or target, a translated row is extrapolated."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,7 +44,7 @@ class AlignFlow(DomainFlows):
 
         model = AlignFlow.for_tables(["a", "b"], event_size=5)
         model.compile(keras.optimizers.Adam(1e-3))
-        model.fit({"a": x_a, "b": x_b}, epochs=50, validation_split=0.1)
+        model.fit({"a": x_a, "b": x_b}, epochs=50)
         model.translate(x_a, "a", "b")       # [N, 5], in the units of b
         model.log_prob(x, "b")               # how far out a row is in b
 
@@ -278,7 +278,6 @@ class AlignFlow(DomainFlows):
         *,
         batch_size: int = 256,
         validation_data: Any = None,
-        validation_split: float = 0.0,
         steps_per_epoch: int | None = None,
         callbacks: Any = None,
         **kwargs: Any,
@@ -295,7 +294,6 @@ class AlignFlow(DomainFlows):
                 set of such dictionaries.
             batch_size: rows of each domain a step, of arrays.
             validation_data: of the same form as x.
-            validation_split: share of each domain's rows, the last ones, to hold out.
             steps_per_epoch: steps of an epoch; None: as many as the longest domain has.
             callbacks: of Keras.
             **kwargs: `epochs` and others of `keras.Model.fit`.
@@ -308,14 +306,12 @@ class AlignFlow(DomainFlows):
         if not self.compiled:
             raise ValueError("Call compile(optimizer) before fit.")
         x = self._packed(x)
-        if validation_split:
-            x, validation_data = rows_of_domains.split_domains(x, validation_split)
         if validation_data is not None:
             validation_data = rows_of_domains.evaluation_batches(
                 self._packed(validation_data), batch_size
             )
         with fitness.explained():
-            self.adapt(x, anew=False)
+            self._adapt(x, anew=False)
             if not isinstance(x, tf.data.Dataset):
                 x = rows_of_domains.shuffled_batches(
                     x,
@@ -341,15 +337,17 @@ class AlignFlow(DomainFlows):
             x: as for `fit`.
             anew: also set what was set before.
         """
+        self._adapt(self._packed(x), anew=anew)
+
+    def _adapt(self, packed: Any, *, anew: bool) -> None:
         waits = any(adapter.waits_for_data for adapter in self._adapters.values())
         if not (anew or waits or int(self.position) == 0):
             return
-        some = model_inputs.some_rows(self._packed(x), _STATISTICS_ROWS)
+        some = model_inputs.some_rows(packed, _STATISTICS_ROWS)
         for index, rows in enumerate(map(np.asarray, some.values())):
             self.flow_models[index].adapt(rows, anew=anew)
-            deviation = np.maximum(rows.std(axis=0), 1e-6)
             self.location.value[index].assign(rows.mean(axis=0))
-            self.scale.value[index].assign(deviation)
+            self.scale.value[index].assign(np.maximum(rows.std(axis=0), 1e-6))
 
     def evaluate(self, x: Any = None, *, batch_size: int = 256, **kwargs: Any) -> Any:
         """Returns loss, terms and distance on rows of each domain, as for `fit`."""

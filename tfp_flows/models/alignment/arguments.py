@@ -92,15 +92,10 @@ def table_critic(
     event_size: int, *, hidden_sizes: Sequence[int], seed: int | None, dtype: str
 ) -> keras.Sequential:
     """Dense layers from a row to a score."""
-    layers: list[keras.Layer] = [keras.Input([event_size], dtype=dtype)]
+    network = keras.Sequential([keras.Input([event_size], dtype=dtype)])
     for index, size in enumerate([*hidden_sizes, 1]):
-        own = None if seed is None else seed + index
-        layers.append(
-            keras.layers.Dense(
-                size,
-                activation=None if index == len(hidden_sizes) else "leaky_relu",
-                kernel_initializer=keras.initializers.GlorotUniform(own),
-                dtype=dtype,
-            )
-        )
-    return keras.Sequential(layers)
+        start = keras.initializers.GlorotUniform(None if seed is None else seed + index)
+        network.add(keras.layers.Dense(size, kernel_initializer=start, dtype=dtype))
+        if index < len(hidden_sizes):
+            network.add(keras.layers.LeakyReLU(dtype=dtype))
+    return network

@@ -16,7 +16,6 @@ __all__ = [
     "evaluation_batches",
     "packed_domains",
     "shuffled_batches",
-    "split_domains",
 ]
 
 
@@ -93,10 +92,7 @@ def packed_domains(x: Any, adapters: Mapping[str, DistributionAdapter]) -> Any:
         ValueError: domains are missing or unknown, columns differ in number or name, or
             a domain has fewer than two rows or a number that is not finite.
     """
-    if isinstance(x, tf.data.Dataset):
-        given = x.element_spec
-    else:
-        given = x
+    given = x.element_spec if isinstance(x, tf.data.Dataset) else x
     if not isinstance(given, Mapping):
         raise TypeError(
             f"Expected a dictionary of rows for {_listing(adapters)}, as "
@@ -146,8 +142,7 @@ def _arrays(x: Mapping[str, Any], adapters: Mapping[str, Any]) -> dict[str, np.n
     arrays = {}
     for name, adapter in adapters.items():
         what = f"x[{name!r}]"
-        rows = model_inputs.as_arrays(tables[name], what)
-        rows = np.asarray(rows)
+        rows = np.asarray(model_inputs.as_arrays(tables[name], what))
         fitness.check_rows(rows, adapter.event_shape, what, adapter.dtype)
         if len(rows) < 2:
             raise ValueError(f"{what} has one row: give two or more.")
@@ -174,27 +169,6 @@ def _in_one_order(x: dict[str, Any]) -> dict[str, Any]:
 
 def _listing(names: Any) -> str:
     return ", ".join(map(repr, names))
-
-
-def split_domains(x: Any, share: float) -> tuple[Any, Any]:
-    """Returns the first rows of each domain, and the last ones that are held out.
-
-    Raises:
-        ValueError: a data set, or a share that leaves a part with less than two rows.
-    """
-    if isinstance(x, tf.data.Dataset):
-        raise ValueError(
-            "validation_split is for arrays; pass validation_data with a data set."
-        )
-    cuts = {name: round(len(rows) * (1 - share)) for name, rows in x.items()}
-    if any(not 2 <= cut <= len(x[name]) - 2 for name, cut in cuts.items()):
-        raise ValueError(
-            f"validation_split={share} leaves a domain with fewer than two rows to "
-            "train or to validate on."
-        )
-    parts = {name: np.split(x[name], [cut]) for name, cut in cuts.items()}
-    first = {name: part[0] for name, part in parts.items()}
-    return first, {name: part[1] for name, part in parts.items()}
 
 
 def shuffled_batches(
