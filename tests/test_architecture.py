@@ -79,6 +79,7 @@ ROOMS = {
             "forecasts",
             "linear",
             "tails",
+            "two_sample",
             "two_samples",
             "yardsticks",
         },

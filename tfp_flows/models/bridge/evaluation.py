@@ -9,7 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.bijectors.structure.walk import inverted, parts, walk
+from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
 from tfp_flows.distributions.structure import dequantize
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
