@@ -57,7 +57,9 @@ ROOMS = {
         {"commands"},
     ],
     "data": [
-        {"builtin", "errors", "photos", "table", "toys"},
+        {"errors"},
+        {"categories"},
+        {"builtin", "photos", "table", "toys"},
         {"sources"},
         {
             "bounds",
