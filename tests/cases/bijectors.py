@@ -66,6 +66,7 @@ CASES = [
         (4,),
         exempt={"tail_gradients": "its domain is bounded"},
     ),
+    Case("CenteredScale", lambda: bijectors.CenteredScale(3, 2, **F64), (3, 2)),
     Case("Continuous", continuous),
     Case(
         "Continuous[gated, context]",

@@ -1,6 +1,7 @@
 """Invertible maps with log-determinants; `forward` is data → base."""
 
 from tfp_flows.bijectors.affine.act_norm import ActNorm
+from tfp_flows.bijectors.affine.centered_scale import CenteredScale
 from tfp_flows.bijectors.affine.linear import Linear
 from tfp_flows.bijectors.affine.standardize import Standardize
 from tfp_flows.bijectors.affine.whiten import Whiten
@@ -54,6 +55,7 @@ from tfp_flows.bijectors.trainable import TrainableBijector
 __all__ = [
     "ActNorm",
     "Bounded",
+    "CenteredScale",
     "Continuous",
     "Coupling",
     "Divergence",

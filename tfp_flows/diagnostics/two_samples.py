@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 __all__ = ["TwoSamples", "classifier_two_sample_test", "energy_distance"]
 
@@ -99,9 +98,12 @@ def _compared(
             "Expected at least 4 rows of data and half as many samples of the same "
             f"columns, received {data.shape} and {samples.shape}."
         )
+    from scipy.spatial.distance import cdist
+
     rows = np.concatenate([data, samples])
     distances, rng = cdist(rows, rows), np.random.default_rng(seed)
-    found, null = [], []
+    found: list[float] = []
+    null: list[float] = []
     for _ in range(_SPLITS):
         first, second = np.split(rng.permutation(len(data))[: 2 * half], 2)
         drawn = len(data) + rng.permutation(len(samples))[:half]

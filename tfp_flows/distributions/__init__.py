@@ -1,5 +1,6 @@
 """Distributions that flows are built with."""
 
+from tfp_flows.distributions.centered import CenteredNormal, CenteredStudentT
 from tfp_flows.distributions.copulas.clayton_copula import ClaytonCopula
 from tfp_flows.distributions.copulas.copula import Copula
 from tfp_flows.distributions.copulas.copula_distribution import CopulaDistribution
@@ -36,6 +37,8 @@ from tfp_flows.distributions.mixtures.mixture_weights import (
 
 __all__ = [
     "BoostedMixture",
+    "CenteredNormal",
+    "CenteredStudentT",
     "ClaytonCopula",
     "Copula",
     "CopulaDistribution",

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import importlib.util
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
 from tfp_flows.screening import row_keys
 
-__all__ = ["run"]
+__all__ = ["check_packages", "run", "train_or_leave"]
 
 # What the end of a run needs, beyond what its beginning does.
 _PACKAGES = {"matplotlib": "matplotlib"}
@@ -36,10 +37,10 @@ def run(namespace: argparse.Namespace) -> None:
     place = RunDir(pathlib.Path(options.out).resolve())
     again = {"resume": options.resume, "overwrite": options.overwrite}
     place.check(options.data, **again)
-    _check_packages()
+    check_packages()
     task = _prepare(options, place)
     with place.opened(_record(task), **again), naming(place.partial):
-        progress = _train_or_leave(task, place)
+        progress = train_or_leave(lambda: _train_and_report(task), place)
         # A kill between the two leaves a complete run with a checkpoint too many.
         place.finish(overwrite=options.overwrite)
         progress.remove(place.final)
@@ -48,7 +49,8 @@ def run(namespace: argparse.Namespace) -> None:
     )
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Refuses to begin without what the end of a run needs."""
     for module, package in _PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             raise data.missing_package(package, "cli", "the report of tfp-flows fit")
@@ -160,18 +162,22 @@ def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> Non
         )
 
 
-def _train_or_leave(task: Task, place: RunDir) -> Progress:
+def train_or_leave(train: Callable[[], Progress], place: RunDir) -> Progress:
     """Trains; an interrupted run can be resumed, a failed one where it got far enough.
+
+    Args:
+        train: does it, and writes the results.
+        place: of the run.
 
     Raises:
         RunInterrupted: says how to go on.
     """
     try:
-        return _train_and_report(task)
+        return train()
     except KeyboardInterrupt:
         done = " before the first checkpoint"
         if place.has_checkpoint:
-            done = f"; what is done is kept in {task.folder}"
+            done = f"; what is done is kept in {place.partial}"
         raise RunInterrupted(
             f"interrupted{done}: repeat the command with --resume to go on"
         ) from None

@@ -16,9 +16,9 @@ from tfp_flows.diagnostics import (
 from tfp_flows.models import DensityModel
 from tfp_flows.objectives import EnergyScore
 
-__all__ = ["LEVELS", "Forecasts", "forecast"]
+__all__ = ["Forecasts", "forecast"]
 
-LEVELS = (0.5, 0.9)
+_LEVELS = (0.5, 0.9)
 _MOST_ROWS, _DRAWS = 2_000, 99
 
 
@@ -103,5 +103,5 @@ def forecast(task: Task, model: DensityModel) -> Forecasts | None:
         mean_and_standard_error(np.asarray(score)),
         [mean_and_standard_error(column) for column in crps(x, draws).T],
         marginal.mean(axis=0).tolist(),
-        {level: interval_coverage(x, draws, level) for level in LEVELS},
+        {level: interval_coverage(x, draws, level) for level in _LEVELS},
     )

@@ -29,7 +29,7 @@ from tfp_flows.diagnostics import Result
 from tfp_flows.distributions.structure import grid_step
 from tfp_flows.models import DensityModel
 
-__all__ = ["write_outcome"]
+__all__ = ["write_history", "write_outcome"]
 
 
 def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
@@ -43,7 +43,7 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     folder, test = task.folder, task.test
     model.save(folder / MODEL)
     _export(model, folder / "saved_model")
-    _write_history(folder / "history.csv", progress)
+    write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
     rows = test.equal_rows()
     _write_held_out(folder / HELD_OUT, test.take(rows), density[rows])
@@ -106,7 +106,8 @@ def _others(
     return yardsticks, floor, levels, unweighted
 
 
-def _write_history(path: pathlib.Path, progress: Progress) -> None:
+def write_history(path: pathlib.Path, progress: Progress) -> None:
+    """Writes a line for each complete epoch."""
     with path.open("w", newline="") as lines:
         # The start, before the first epoch, has no training loss.
         writer = csv.DictWriter(lines, list(progress.history[-1]))

@@ -20,6 +20,8 @@ from tfp_flows.diagnostics.plots.scores import (
     worst_rows,
 )
 from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
+from tfp_flows.diagnostics.plots.translation import translation_field
+from tfp_flows.diagnostics.plots.weights import weight_plot
 
 __all__ = [
     "density_maps",
@@ -32,6 +34,8 @@ __all__ = [
     "rank_histograms",
     "score_distribution",
     "tail_quantile_plot",
+    "translation_field",
+    "weight_plot",
     "worst_images",
     "worst_rows",
 ]

@@ -144,6 +144,13 @@ class DistributionAdapter:
         leaves = bijectors.leaves(self.bijector)
         return [leaf for leaf in leaves if isinstance(leaf, bijectors.Continuous)]
 
+    def layers_with(self, name: str) -> list[tfb.Bijector]:
+        """The layers that have an attribute of that name; none of a mixture's."""
+        if self.bijector is None:
+            return []
+        leaves = bijectors.leaves(self.bijector)
+        return [leaf for leaf in leaves if hasattr(leaf, name)]
+
     @property
     def shares_paths(self) -> bool:
         """Whether the log-density of rows is the walk that a path is read off."""

@@ -93,7 +93,7 @@ class BatchEvaluation:
     ) -> tuple[tf.Tensor, tf.Tensor, Sequence[int]]:
         """Rows and draws at the layer of blocks, and the blocks' sizes."""
         adapter = self._adapter
-        (layer,) = _leaves_with(adapter, "conditionals")
+        (layer,) = adapter.layers_with("conditionals")
         data_to_base = tfb.Invert(adapter.checked_bijector())
         x = dequantize(adapter.distribution, self.x)
         x = _arriving_at(layer, data_to_base, x, self._nested)
@@ -139,14 +139,14 @@ class BatchEvaluation:
     @functools.cached_property
     def velocity(self) -> tuple[Callable[..., tf.Tensor], float]:
         """The `velocity` of the one layer that has one, in this context, and its T."""
-        (layer,) = _leaves_with(self._adapter, "velocity")
+        (layer,) = self._adapter.layers_with("velocity")
         own = self._adapter.arguments_of(layer, self.context)
         return functools.partial(layer.velocity, **own), layer.end_time
 
     def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What arrives at that layer from the data, and from draws of the base."""
         adapter = self._adapter
-        (layer,) = _leaves_with(adapter, "velocity")
+        (layer,) = adapter.layers_with("velocity")
         x = dequantize(adapter.distribution, self.x)
         z = adapter.sample_base(tf.shape(x)[0], seed)
         data_to_base = tfb.Invert(adapter.checked_bijector())
@@ -218,17 +218,17 @@ def _lacking(
         return "its log-density adds noise to the rows, which no path shares"
     if "conditionals" in needs and (reason := _mixes_blocks(adapter)):
         return reason
-    if "velocity" in needs and len(_leaves_with(adapter, "velocity")) > 1:
+    if "velocity" in needs and len(adapter.layers_with("velocity")) > 1:
         return "more than one of its layers has a velocity"
     for name in ("path", "velocity"):
-        if name in needs and not _leaves_with(adapter, name):
+        if name in needs and not adapter.layers_with(name):
             return f"none of its layers is continuous, with a {name}"
     return None
 
 
 def _mixes_blocks(adapter: DistributionAdapter) -> str | None:
     """Why noise of a block would be seen by another one, if it would."""
-    found = _leaves_with(adapter, "conditionals")
+    found = adapter.layers_with("conditionals")
     if not found:
         return "none of its layers is a SemiAutoregressive"
     if _in_order(adapter.checked_bijector())[-1] is not found[-1]:
@@ -250,12 +250,6 @@ def _in_order(bijector: tfb.Bijector) -> list[tfb.Bijector]:
     if not _has_levels(bijector):
         walk(bijector, tf.zeros([]), visit, {}, inverse=True)
     return found or leaves(bijector)
-
-
-def _leaves_with(adapter: DistributionAdapter, name: str) -> list[tfb.Bijector]:
-    if adapter.bijector is None:
-        return []
-    return [leaf for leaf in leaves(adapter.bijector) if hasattr(leaf, name)]
 
 
 def _has_levels(bijector: tfb.Bijector) -> bool:
