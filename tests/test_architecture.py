@@ -59,7 +59,9 @@ ROOMS = {
         {"commands"},
     ],
     "data": [
-        {"builtin", "errors", "photos", "table", "toys"},
+        {"errors"},
+        {"categories"},
+        {"builtin", "photos", "table", "toys"},
         {"sources"},
         {
             "bounds",

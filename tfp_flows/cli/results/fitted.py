@@ -94,6 +94,7 @@ class FittedRun:
             source_columns=known.source_columns,
             header=known.header,
             missing=known.missing,
+            categories=known.categories,
         )
         blocks = stream_rows(source, schema, batch_size=65_536)
         context = np.concatenate([values for values, _ in blocks])
