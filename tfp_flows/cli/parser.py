@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_score(commands)
     _add_sample(commands)
+    _add_predict(commands)
     _add_evaluate(commands)
     _add_align(commands)
     _add_translate(commands)
@@ -92,6 +93,12 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         help="a mixture of C flows, trained one after another on what those before "
         "explain badly; auto: as many as gain on the validation rows (1)",
     )
+    group.add_argument(
+        "--objective",
+        choices=("likelihood", "energy"),
+        default="likelihood",
+        help="what to train by: likelihood, or the energy score of draws (%(default)s)",
+    )
     _add_training_options(group, "most epochs, of each flow of a mixture")
 
 
@@ -137,6 +144,7 @@ def _add_table_options(group: argparse._ArgumentGroup) -> None:
     _add_columns(
         group,
         columns=("A,B", "to model (all)"),
+        target=("Y,Z", "to predict from all others, or from --context"),
         context=("C,D", "to condition on (none)"),
         exclude=("E,F", "to leave out; a name with a comma in double quotes"),
     )
@@ -238,6 +246,37 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
         help="rows to condition on, used in turn (the held-out ones)",
     )
     _add_out_file(sample, ".csv, .parquet, .npy or .npz file; - for the terminal")
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser(
+        "predict", help="write mean, median and intervals of the targets of new rows"
+    )
+    _add_run_and_data(predict)
+    level = _real(lambda x: 0 < x < 1, "a level between 0 and 1")
+    predict.add_argument(
+        "--intervals",
+        type=level,
+        nargs="+",
+        default=[0.9],
+        metavar="P",
+        help="levels of the intervals (0.9)",
+    )
+    predict.add_argument(
+        "--draws",
+        type=_integer(2),
+        default=999,
+        metavar="N",
+        help="draws for each row, from which all is computed (%(default)s)",
+    )
+    predict.add_argument(
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="S",
+        help="same seed, same numbers (0)",
+    )
+    _add_out_file(predict, ".csv file to write, - for the terminal")
 
 
 def _add_evaluate(commands: argparse._SubParsersAction) -> None:

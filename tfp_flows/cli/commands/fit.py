@@ -11,7 +11,7 @@ import numpy as np
 import tfp_flows
 from tfp_flows import data
 from tfp_flows.cli.errors import RunError, RunInterrupted, in_flags
-from tfp_flows.cli.flows import check_base, choose_flow
+from tfp_flows.cli.flows import check_base, check_energy, choose_flow
 from tfp_flows.cli.parser import parse_bound
 from tfp_flows.cli.runs.files import naming
 from tfp_flows.cli.runs.folder import RunDir
@@ -60,6 +60,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     table = data.load(
         options.data,
         columns=options.columns,
+        target=options.target,
         context=options.context,
         exclude=options.exclude,
         weights=options.weights,
@@ -89,6 +90,9 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow)
+    if options.objective == "energy":
+        check_energy(options.base, flow, options.boost, options.integers)
+        options = dataclasses.replace(options, base="gaussian")
     grid = dict(description.grid if options.integers == "dequantize" else ())
     bounds = tuple(map(parse_bound, options.bounds))
     data.check_bounds(table, bounds, tuple(grid))

@@ -12,7 +12,7 @@ from tfp_flows.cli.runs.contents import LOCK
 from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.runs.lock import check_unlocked
 from tfp_flows.cli.runs.record import RunRecord
-from tfp_flows.data import Schema
+from tfp_flows.data import DataError, Schema, stream_rows
 
 if TYPE_CHECKING:
     from tfp_flows.cli.results.comparison import Yardsticks
@@ -81,6 +81,28 @@ class FittedRun:
             given = 0 if context is None else context.shape[1]
         self._check_widths(HELD_OUT, self._widths[0], given)
         return density, context
+
+    def read_context(self, source: str) -> np.ndarray:
+        """Returns the context columns of a file or built-in set, [N, C].
+
+        Raises:
+            DataError: a column is missing, or a number is not finite.
+        """
+        known = self.schema
+        schema = Schema(
+            columns=known.context_columns,
+            source_columns=known.source_columns,
+            header=known.header,
+            missing=known.missing,
+        )
+        blocks = stream_rows(source, schema, batch_size=65_536)
+        context = np.concatenate([values for values, _ in blocks])
+        if not np.isfinite(context).all():
+            row = int(np.argmin(np.isfinite(context).all(axis=1)))
+            raise DataError(
+                f"{source}: row {row + 1} holds NaN or an infinity: mend it"
+            )
+        return context
 
     def held_out_of_domains(self) -> dict[str, np.ndarray]:
         """Returns the held-out rows' log-densities by domain, of an alignment."""

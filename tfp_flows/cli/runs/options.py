@@ -81,6 +81,8 @@ class FitOptions(_Options):
     bounds: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     header: Literal["yes", "no", "auto"] = "auto"
+    target: tuple[str, ...] | None = None
+    objective: Literal["likelihood", "energy"] = "likelihood"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
 from tfp_flows.cli.training.task import Task
 from tfp_flows.models import FlowModel
+from tfp_flows.objectives import EnergyScore
 
 __all__ = ["train_flow"]
 
@@ -41,7 +42,12 @@ def _new_model(task: Task, progress: Progress) -> FlowModel:
     # Training draws the same numbers whether or not there were trials.
     keras.utils.set_random_seed(options.seed)
     distribution = starts.distribution(chosen, options.seed)
-    model = FlowModel(distribution, name=task.flow.replace("-", "_"))
+    objective = None
+    if options.objective == "energy":
+        deviation = task.train.equally_weighted().values.std(axis=0)
+        objective = EnergyScore(scale=deviation.tolist())
+    name = task.flow.replace("-", "_")
+    model = FlowModel(distribution, objective=objective, name=name)
     optimizer = new_optimizer(task)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)

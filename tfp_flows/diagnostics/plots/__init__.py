@@ -6,6 +6,7 @@ global state of matplotlib is read or written.
 """
 
 from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.forecasts import forecast_intervals
 from tfp_flows.diagnostics.plots.planes import density_maps
 from tfp_flows.diagnostics.plots.samples import (
     image_grid,
@@ -20,10 +21,12 @@ from tfp_flows.diagnostics.plots.scores import (
 )
 from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
 from tfp_flows.diagnostics.plots.translation import translation_field
+from tfp_flows.diagnostics.plots.weights import weight_plot
 
 __all__ = [
     "density_maps",
     "exceedance_plot",
+    "forecast_intervals",
     "image_grid",
     "learning_curve",
     "pair_plot",
@@ -32,6 +35,7 @@ __all__ = [
     "score_distribution",
     "tail_quantile_plot",
     "translation_field",
+    "weight_plot",
     "worst_images",
     "worst_rows",
 ]

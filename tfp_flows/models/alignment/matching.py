@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["MATCHINGS", "CriticLoss", "energy_distance", "gradient_penalty"]
+__all__ = ["CriticLoss", "MATCHINGS", "energy_distance", "gradient_penalty"]
 
 _MOST_ROWS = 1024
 
