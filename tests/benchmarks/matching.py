@@ -113,8 +113,20 @@ def main():
         penalized = new_model(size, options.seed, penalties=[TrajectoryPolynomial(5.0)])
         matched = new_model(size, options.seed, objective=FlowMatching())
         trainings = [
-            (f"likelihood, {options.epochs} epochs", likelihood, options.epochs, 2e-3, 1),
-            (f"likelihood + paths, {options.epochs}", penalized, options.epochs, 2e-3, 1),
+            (
+                f"likelihood, {options.epochs} epochs",
+                likelihood,
+                options.epochs,
+                2e-3,
+                1,
+            ),
+            (
+                f"likelihood + paths, {options.epochs}",
+                penalized,
+                options.epochs,
+                2e-3,
+                1,
+            ),
             (f"matching, {matching_epochs}", matched, matching_epochs, 1e-2, 100),
             (f"then likelihood, {few}", FlowModel(matched.distribution), few, 1e-3, 1),
         ]
