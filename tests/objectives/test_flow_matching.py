@@ -71,7 +71,8 @@ def test_an_unknown_option_is_refused():
 
 def test_what_has_no_part_in_it_stays(recwarn):
     flow = continuous_flow(2, hidden_sizes=(4,), seed=0)
-    matched, x = FlowModel(flow, objective=FlowMatching()), np.random.rand(64, 2)
+    matched = FlowModel(flow, objective=FlowMatching())
+    x = np.random.default_rng(0).uniform(size=(64, 2))
     matched.compile("adam", steps_per_execution=2)
     matched.adapt(x)
     base = [v.numpy() for v in flow.distribution.trainable_variables]

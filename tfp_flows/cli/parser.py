@@ -91,9 +91,9 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--epochs",
         type=number,
-        default=100,
         metavar="N",
-        help="most epochs, of each flow of a mixture (%(default)s)",
+        help="most epochs, of each flow of a mixture (100; 30 of a continuous one alone, "
+        "which starts with flow matching)",
     )
     group.add_argument(
         "--patience",

@@ -49,6 +49,8 @@ class FitOptions:
         for field in dataclasses.fields(cls):
             value = getattr(namespace, field.name)
             values[field.name] = tuple(value) if isinstance(value, list) else value
+        is_matched = values["flow"] == "continuous" and values["boost"] is None
+        values["epochs"] = values["epochs"] or (30 if is_matched else 100)
         return cls(**values)
 
     @property

@@ -27,7 +27,8 @@ def export_endpoints(
     """Writes functions of a model, name → (function, signature), to a directory.
 
     With continuous layers nothing has a gradient: theirs walks back along steps that a
-    file cannot name. Where a signature has a seed of shape [2], a whole number is taken too.
+    file cannot name. Where a signature has a seed of shape [2], a whole number is taken
+    too.
 
     Raises:
         ValueError: another format than a SavedModel.

@@ -161,10 +161,8 @@ def component_distribution(
     """
     if bijector is None:
         return base
-    nested = nested_arguments(
-        bijector,
-        lambda leaf: DistributionAdapter.arguments_of(leaf, context, arguments),
-    )
+    of_leaf = DistributionAdapter.arguments_of
+    nested = nested_arguments(bijector, lambda leaf: of_leaf(leaf, context, arguments))
     if nested:
         bijector = _Conditioned(bijector, nested)
     return tfd.TransformedDistribution(base, bijector)
