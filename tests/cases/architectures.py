@@ -50,9 +50,9 @@ CASES = [
         lambda: architectures.multiscale_continuous_flow(
             (2, 2, 1),
             num_levels=1,
-            solver=ode.Solver("rk4", ode.FixedSteps(4)),
+            solver=ode.Solver("midpoint", ode.FixedSteps(8)),
             context_size=2,
-            **SMALL,
+            **{**SMALL, "hidden_sizes": (4,)},
         ),
         (2, 2, 1),
         2,

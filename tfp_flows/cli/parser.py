@@ -92,8 +92,8 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         "--epochs",
         type=number,
         metavar="N",
-        help="most epochs, of each flow of a mixture (100; 30 of a continuous one alone, "
-        "which starts with flow matching)",
+        help="most epochs, of each flow of a mixture (100; 30 of a continuous flow "
+        "alone, which starts with flow matching)",
     )
     group.add_argument(
         "--patience",
