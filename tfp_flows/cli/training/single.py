@@ -4,12 +4,14 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.training.batches import training_batches, validation_batches
 from tfp_flows.cli.training.checkpoint import Checkpoint
 from tfp_flows.cli.training.choice import Starts
+from tfp_flows.cli.training.matching import match_velocity
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import start
@@ -56,7 +58,17 @@ def _new_model(task: Task, progress: Progress) -> FlowModel:
     order = np.random.default_rng(options.seed).permutation(len(x))
     context = None if context is None else context[order]
     model.adapt(x[order], context, anew=False)
+    if task.flow == "continuous":
+        match_velocity(task, model, progress, _validation(task, model))
     return model
+
+
+def _validation(task: Task, model: FlowModel) -> tf.data.Dataset:
+    return validation_batches(
+        *event_arrays(model, task.validation.values, task.validation.context),
+        task.validation.relative_weight,
+        batch_size=rows_at_a_time(model.distribution),
+    )
 
 
 def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
@@ -68,11 +80,7 @@ def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
         seed=options.seed,
         first_epoch=progress.epoch,
     )
-    validation = validation_batches(
-        *event_arrays(model, task.validation.values, task.validation.context),
-        task.validation.relative_weight,
-        batch_size=rows_at_a_time(model.distribution),
-    )
+    validation = _validation(task, model)
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
     if not progress.history:
         logs = model.evaluate(validation, verbose=0, return_dict=True)
