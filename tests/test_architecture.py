@@ -58,7 +58,7 @@ ROOMS = {
         {"commands"},
     ],
     "data": [
-        {"builtin", "errors", "photos", "table", "toys"},
+        {"builtin", "errors", "particles", "photos", "table", "toys"},
         {"sources"},
         {
             "bounds",

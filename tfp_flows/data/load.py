@@ -129,5 +129,6 @@ def _table(
         levels=schema.levels,
         header=schema.header,
         missing=schema.missing,
+        particle_shape=schema.particle_shape,
         **fields,
     )

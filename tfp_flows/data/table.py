@@ -31,6 +31,7 @@ class Schema:
         header: whether a first line that could be a row was taken for names; None
             where there was no such line.
         missing: cells that stand for a missing number.
+        particle_shape: (N, n) when a row is the positions of N particles.
     """
 
     columns: tuple[str, ...]
@@ -43,6 +44,13 @@ class Schema:
     bounds: tuple[Bound, ...] = ()
     header: bool | None = None
     missing: tuple[str, ...] = ()
+    particle_shape: tuple[int, int] | None = None
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """D, or that less n: of particles the center of mass is not modeled."""
+        fixed = 0 if self.particle_shape is None else self.particle_shape[1]
+        return len(self.columns) - fixed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +91,7 @@ class Table:
         missing: as in `Schema`.
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
+        particle_shape: as in `Schema`.
     """
 
     name: str
@@ -99,6 +108,7 @@ class Table:
     header: bool | None = None
     missing: tuple[str, ...] = ()
     row_numbers: np.ndarray | None = None
+    particle_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -131,6 +141,7 @@ class Table:
             levels=self.levels,
             header=self.header,
             missing=self.missing,
+            particle_shape=self.particle_shape,
         )
 
     def row_number(self, row: int) -> int:

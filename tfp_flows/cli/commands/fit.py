@@ -55,6 +55,9 @@ def _check_packages() -> None:
 
 
 def _prepare(options: FitOptions, place: RunDir) -> Task:
+    if options.data in data.PARTICLE_SETS:
+        # Drawn with its help, before anything else loads it.
+        load_tensorflow()
     table = data.load(
         options.data,
         columns=options.columns,
@@ -86,7 +89,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         keys=_keys_of_copies(table, description),
     )
     flow = choose_flow(options.flow, table)
-    check_base(options.base, flow)
+    check_base(options.base, flow, options.boost)
     grid = dict(description.grid if options.integers == "dequantize" else ())
     bounds = tuple(map(parse_bound, options.bounds))
     data.check_bounds(table, bounds, tuple(grid))

@@ -6,6 +6,10 @@ global state of matplotlib is read or written.
 """
 
 from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.particles import (
+    configurations,
+    distances_and_energies,
+)
 from tfp_flows.diagnostics.plots.planes import density_maps
 from tfp_flows.diagnostics.plots.samples import (
     image_grid,
@@ -22,7 +26,9 @@ from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plo
 from tfp_flows.diagnostics.plots.weights import weight_plot
 
 __all__ = [
+    "configurations",
     "density_maps",
+    "distances_and_energies",
     "exceedance_plot",
     "image_grid",
     "learning_curve",
