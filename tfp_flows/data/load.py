@@ -151,5 +151,6 @@ def _table(
         header=schema.header,
         missing=schema.missing,
         categories=schema.categories,
+        particle_shape=schema.particle_shape,
         **fields,
     )
