@@ -85,7 +85,7 @@ def test_patches_split_is_fixed_and_seeded():
 
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        data.DataError, match="unknown data set 'magc'.*digits, dw4, eight"
+        data.DataError, match="unknown data set 'magc'.*digits, dw4, ei"
     ):
         data.load("magc")
 
