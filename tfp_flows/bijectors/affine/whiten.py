@@ -88,6 +88,11 @@ class Whiten(TrainableBijector):
             name=name,
         )
 
+    @property
+    def standard_deviation(self) -> tf.Tensor:
+        """Of each column of the data, [D]."""
+        return tf.norm(self.inverse_matrix, axis=1)
+
     def initialize(self, x: Any) -> None:
         """Sets μ and A from rows x: [N..., D].
 
