@@ -18,7 +18,7 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     no_pages, small_flows, tables, tmp_path, monkeypatch, capsys, rates
 ):
     """A rate that ruins the weights leaves the start as it was."""
-    monkeypatch.setattr(matching, "_LEAST_EPOCHS", 1)
+    monkeypatch.setattr(matching, "SHORTEST_MATCHED", 1)
     monkeypatch.setattr(matching, "_MOST_STEPS", 100)
     monkeypatch.setattr(matching, "_RATES", rates)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
