@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tfp_flows.cli import main
+from tfp_flows.cli.parser import build_parser
+from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.training import matching
 
 LINE = "matching   100 steps, nats of validation rows "
@@ -16,7 +18,7 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     no_pages, small_flows, tables, tmp_path, monkeypatch, capsys, rates
 ):
     """A rate that ruins the weights leaves the start as it was."""
-    monkeypatch.setattr(matching, "_LEAST_EPOCHS", 1)
+    monkeypatch.setattr(matching, "SHORTEST_MATCHED", 1)
     monkeypatch.setattr(matching, "_MOST_STEPS", 100)
     monkeypatch.setattr(matching, "_RATES", rates)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
@@ -34,3 +36,17 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     else:
         assert kept == ["not", "kept"]
     assert -start["val_loss"] == pytest.approx(float(before), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs"),
+    [
+        ([], 100),
+        (["--flow", "continuous"], 30),
+        (["--flow", "continuous", "--boost", "2"], 100),
+        (["--flow", "continuous", "--epochs", "7"], 7),
+    ],
+)
+def test_most_epochs(words, epochs):
+    namespace = build_parser().parse_args(["fit", "moons", "--out", "run", *words])
+    assert FitOptions.from_namespace(namespace).epochs == epochs
