@@ -61,7 +61,8 @@ ROOMS = {
     "data": [
         {"errors"},
         {"categories"},
-        {"builtin", "photos", "table", "toys"},
+        {"particles", "table"},
+        {"builtin"},
         {"sources"},
         {
             "bounds",

@@ -23,7 +23,11 @@ _NUMBERS_AT_A_TIME = 400_000
 
 def rows_at_a_time(distribution: tfd.Distribution) -> int:
     """Returns how many rows to evaluate at once, from 16 to 8192."""
-    numbers = noise_points(distribution) * distribution.event_shape.num_elements()
+    shape = distribution.event_shape
+    numbers = noise_points(distribution) * shape.num_elements()
+    if shape.rank == 2:
+        # Particles: each acts on each other.
+        numbers *= shape[0]
     return int(np.clip(_NUMBERS_AT_A_TIME // numbers, 16, 8192))
 
 

@@ -75,9 +75,14 @@ def choose_columns(
         weights: name of the column of the rows' weights, which is not modeled.
     """
     where, offered = source.where, source.schema
-    if offered.image_shape is not None and (columns or exclude):
+    whole = {
+        "images, whose pixels": offered.image_shape,
+        "particles, whose positions": offered.particle_shape,
+    }
+    kind = next((name for name, shape in whole.items() if shape is not None), None)
+    if kind is not None and (columns or exclude):
         raise DataError(
-            f"{where}: rows are images, whose pixels are modeled together: leave out ",
+            f"{where}: rows are {kind} are modeled together: leave out ",
             _COLUMNS,
             " and ",
             _EXCLUDE,

@@ -149,5 +149,6 @@ def _table(
         header=schema.header,
         missing=schema.missing,
         categories=schema.categories,
+        particle_shape=schema.particle_shape,
         **fields,
     )

@@ -33,6 +33,7 @@ class Schema:
             where there was no such line.
         missing: cells that stand for a missing number.
         categories: columns of text to condition on, each with its texts in order.
+        particle_shape: (N, n) when a row is the positions of N particles.
     """
 
     columns: tuple[str, ...]
@@ -52,6 +53,14 @@ class Schema:
         """The same columns under the source's names: one of text for its several."""
         own = {f"{name}={t}": name for name, texts in self.categories for t in texts}
         return tuple(dict.fromkeys(own.get(name, name) for name in self.names))
+
+    particle_shape: tuple[int, int] | None = None
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """D, or that less n: of particles the center of mass is not modeled."""
+        fixed = 0 if self.particle_shape is None else self.particle_shape[1]
+        return len(self.columns) - fixed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,6 +102,7 @@ class Table:
         categories: as in `Schema`.
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
+        particle_shape: as in `Schema`.
     """
 
     name: str
@@ -110,6 +120,7 @@ class Table:
     missing: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
     row_numbers: np.ndarray | None = None
+    particle_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -143,6 +154,7 @@ class Table:
             header=self.header,
             missing=self.missing,
             categories=self.categories,
+            particle_shape=self.particle_shape,
         )
 
     def row_number(self, row: int) -> int:

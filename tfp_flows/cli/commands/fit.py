@@ -57,6 +57,9 @@ def check_packages() -> None:
 
 
 def _prepare(options: FitOptions, place: RunDir) -> Task:
+    if options.data in data.PARTICLE_SETS:
+        # Drawn with its help, before anything else loads it.
+        load_tensorflow()
     table = data.load(
         options.data,
         columns=options.columns,
@@ -89,7 +92,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         keys=_keys_of_copies(table, description),
     )
     flow = choose_flow(options.flow, table)
-    check_base(options.base, flow)
+    check_base(options.base, flow, options.boost)
     if options.objective == "energy":
         check_energy(options.base, flow, options.boost, options.integers)
         options = dataclasses.replace(options, base="gaussian")

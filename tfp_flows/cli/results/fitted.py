@@ -131,7 +131,8 @@ class FittedRun:
             yardsticks = Yardsticks.from_arrays(arrays)
             given = yardsticks.gaussian.context_size
             size = len(yardsticks.gaussian.shift) - given
-        self._check_widths(YARDSTICKS, size, given)
+        fixed = self._widths[0] - self.schema.degrees_of_freedom
+        self._check_widths(YARDSTICKS, size + fixed, given)
         return yardsticks
 
     @property

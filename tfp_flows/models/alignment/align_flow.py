@@ -121,7 +121,7 @@ class AlignFlow(DomainFlows):
             matching=self.matching,
             weight=self.likelihood_weight / dimensions,
         )
-        names = self._objective.term_names
+        names = ["loss", *self._objective.term_names]
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self.critic_optimizer: keras.optimizers.Optimizer | None = None
 
@@ -134,6 +134,7 @@ class AlignFlow(DomainFlows):
         matching: str = "energy",
         hidden_sizes: Sequence[int] = (64, 64),
         num_layers: int = 4,
+        whiten: bool = True,
         seed: int | None = None,
         dtype: str = "float32",
         **options: Any,
@@ -154,6 +155,8 @@ class AlignFlow(DomainFlows):
             matching: as for the class; critics are made where it needs them.
             hidden_sizes: of the couplings' networks, and of the critics.
             num_layers: couplings of a flow.
+            whiten: False: standardize single columns, so that the start carries means
+                and deviations alone and mixes no columns, such as pixels.
             seed: makes the initial weights reproducible.
             dtype: of rows and weights.
             **options: further arguments of the class.
@@ -163,7 +166,8 @@ class AlignFlow(DomainFlows):
             "seed": seed,
             "dtype": dtype,
         }
-        flows = {name: table_flow(event_size, num_layers, **build) for name in domains}
+        options_of_flow = {"num_layers": num_layers, "whiten": whiten, **build}
+        flows = {name: table_flow(event_size, **options_of_flow) for name in domains}
         critics = None
         if MATCHINGS.get(matching) is not None:
             critics = {name: table_critic(event_size, **build) for name in domains}
@@ -218,17 +222,15 @@ class AlignFlow(DomainFlows):
     ) -> dict[str, Any]:
         counts = {f"nll_{name}": tf.shape(rows)[0] for name, rows in batch.items()}
         whole = tf.add_n(list(counts.values()))
-        self._loss_tracker.update_state(loss, sample_weight=whole)
+        terms = {"loss": loss, **terms}
         for name, value in terms.items():
             self._means[name].update_state(value, counts.get(name, whole))
-        shown = {name: self._means[name].result() for name in terms}
-        return {"loss": self._loss_tracker.result(), **shown}
+        return {name: self._means[name].result() for name in terms}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss and its terms."""
-        tracked = [self._loss_tracker] if self.compiled else []
-        return [*tracked, *self._means.values()]
+        return list(self._means.values())
 
     # Training.
 

@@ -77,15 +77,11 @@ def checked_critics(
     return networks
 
 
-def table_flow(
-    event_size: int, num_layers: int, *, dtype: str, **options: Any
-) -> tfd.Distribution:
+def table_flow(event_size: int, *, dtype: str, **options: Any) -> tfd.Distribution:
     """Splines between white rows and N(0, I), which start as the identity."""
     zeros = tf.zeros([event_size], dtype)
     base = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
-    return coupling_flow(
-        event_size, num_layers=num_layers, base=base, dtype=dtype, **options
-    )
+    return coupling_flow(event_size, base=base, dtype=dtype, **options)
 
 
 def table_critic(

@@ -161,11 +161,12 @@ class DomainFlows(KerasContract, abc.ABC):
 
 def _great_circle(z: tf.Tensor, other: tf.Tensor, n: int) -> tf.Tensor:
     """[n, N, base event...], from z to the other."""
-    axes = list(range(1, z.shape.rank))
-    cosine = tf.reduce_sum(z * other, axes, keepdims=True) / tf.maximum(
-        tf.norm(z, axis=axes, keepdims=True) * tf.norm(other, axis=axes, keepdims=True),
-        1e-12,
-    )
+
+    def inner(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(one * other, list(range(1, z.shape.rank)), keepdims=True)
+
+    lengths = tf.sqrt(inner(z, z) * inner(other, other))
+    cosine = inner(z, other) / tf.maximum(lengths, 1e-12)
     # Straight where the angle vanishes, or leaves no circle to choose.
     angle = tf.acos(tf.clip_by_value(cosine, -1 + 1e-6, 1 - 1e-6))
     t = tf.reshape(tf.linspace(tf.zeros([], z.dtype), 1.0, n), [n] + [1] * z.shape.rank)
