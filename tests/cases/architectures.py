@@ -1,7 +1,7 @@
 """Every ready architecture, small and in float64."""
 
 from tests.cases.case import Case
-from tfp_flows import architectures
+from tfp_flows import architectures, ode
 
 SMALL = {"hidden_sizes": (8, 8), "seed": 1, "dtype": "float64"}
 TABLE = {"num_layers": 2, **SMALL}
@@ -53,6 +53,18 @@ CASES = [
         (3, 2),
     ),
     Case(
+        "multiscale_continuous_flow[context]",
+        lambda: architectures.multiscale_continuous_flow(
+            (2, 2, 1),
+            num_levels=1,
+            solver=ode.Solver("midpoint", ode.FixedSteps(8)),
+            context_size=2,
+            **{**SMALL, "hidden_sizes": (4,)},
+        ),
+        (2, 2, 1),
+        2,
+    ),
+    Case(
         "fully_connected_flow",
         lambda: architectures.fully_connected_flow(3, dtype="float64"),
         exempt=FOLLOWS | BENDS,
@@ -78,6 +90,14 @@ CASES = [
         exempt=FOLLOWS,
     ),
     Case("glow", lambda: architectures.glow((4, 4, 1), **IMAGE), (4, 4, 1)),
+    Case(
+        "semi_autoregressive_flow[context]",
+        lambda: architectures.semi_autoregressive_flow(
+            [2, 1], transform="affine", num_features=4, context_size=2, **TABLE
+        ),
+        (3,),
+        2,
+    ),
     Case(
         "glow[context]",
         lambda: architectures.glow((4, 4, 1), context_size=2, **IMAGE),

@@ -176,4 +176,8 @@ GRIDDED = [
         lambda: distributions.Dequantized(normal(2), step=[1.0, 0.0]),
     ),
 ]
-CASES = DENSITIES + COPULAS + BASES + GRIDDED
+# Known by its draws alone: no law of a density holds.
+IMPLICIT = [
+    Case("ImplicitDistribution", lambda: distributions.ImplicitDistribution(2, **F64))
+]
+CASES = DENSITIES + COPULAS + BASES + GRIDDED + IMPLICIT

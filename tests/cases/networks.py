@@ -39,6 +39,12 @@ CASES = [
         (3,),
         2,
     ),
+    Case(
+        "VelocityConvNet[context]",
+        lambda: networks.VelocityConvNet((4, 2, 2), context_size=2, **VELOCITY),
+        (4, 2, 2),
+        2,
+    ),
     Case("VelocityMLP", lambda: networks.VelocityMLP(3, **VELOCITY)),
     Case(
         "VelocityMLP[gated, context]",

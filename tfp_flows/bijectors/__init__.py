@@ -43,6 +43,7 @@ from tfp_flows.bijectors.pointwise.activations import (
 from tfp_flows.bijectors.pointwise.bounded import Bounded
 from tfp_flows.bijectors.pointwise.logit import Logit
 from tfp_flows.bijectors.pointwise.soft_log_tails import SoftLogTails
+from tfp_flows.bijectors.semi_autoregressive import SemiAutoregressive
 from tfp_flows.bijectors.structure.conditioning import (
     conditional_bijectors,
     context_arguments,
@@ -74,6 +75,7 @@ __all__ = [
     "Permutation",
     "SelfNormalizingConv2D",
     "SelfNormalizingDense",
+    "SemiAutoregressive",
     "SmoothLeakyReLU",
     "SoftLogTails",
     "Squeeze",

@@ -10,7 +10,14 @@ from tfp_flows.cli.errors import RunError
 if TYPE_CHECKING:
     from tfp_flows.data import Table
 
-__all__ = ["BASES", "FLOWS", "check_base", "choose_flow", "num_halvings"]
+__all__ = [
+    "BASES",
+    "FLOWS",
+    "check_base",
+    "check_energy",
+    "choose_flow",
+    "num_halvings",
+]
 
 FLOWS = (
     "autoregressive-affine",
@@ -73,6 +80,27 @@ def check_base(base: str | None, flow: str, boost: object = None) -> None:
             f"--base {base}: expected a table, and images have --base gaussian: add "
             "--flow coupling-spline to model their pixels as columns"
         )
+
+
+def check_energy(
+    base: str | None, flow: str, boost: int | str | None, integers: str
+) -> None:
+    """Refuses what the energy score cannot train: what is not drawn with gradients."""
+    faults = {
+        "--boost": (boost is not None, "a mixture has no gradient of its draws"),
+        f"--base {base}": (
+            base not in (None, "gaussian"),
+            "its draws have no gradient: leave it out",
+        ),
+        f"--flow {flow}": (flow == "glow", "images are trained by likelihood"),
+        "--integers dequantize": (
+            integers == "dequantize",
+            "whole numbers have no gradient: use --integers continuous",
+        ),
+    }
+    for option, (given, reason) in faults.items():
+        if given:
+            raise RunError(f"--objective energy with {option}: {reason}")
 
 
 def num_halvings(image_shape: tuple[int, int, int]) -> int:

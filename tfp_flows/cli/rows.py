@@ -11,6 +11,7 @@ from tfp_flows.distributions.structure import noise_points
 from tfp_flows.models import DensityModel
 
 __all__ = [
+    "draw_forecasts",
     "draw_rows",
     "event_arrays",
     "log_density_function",
@@ -76,6 +77,26 @@ def log_density_function(
         return np.where(np.isfinite(scores), scores, -np.inf)
 
     return log_density
+
+
+def draw_forecasts(
+    model: DensityModel, context: np.ndarray, draws: int, *, seed: int
+) -> np.ndarray:
+    """Returns draws for each row of a context [N, C]: [draws, N, D].
+
+    Args:
+        model: the model.
+        context: [N, C].
+        draws: number for each row.
+        seed: a number of 32 bits.
+    """
+    size = max(1, rows_at_a_time(model.distribution) // draws)
+    given = context.astype(model.distribution.dtype.as_numpy_dtype)
+    parts = [
+        model.sample(draws, given[start : start + size], seed=(seed, start)).numpy()
+        for start in range(0, len(given), size)
+    ]
+    return np.concatenate(parts, axis=1).reshape(draws, len(given), -1)
 
 
 def draw_rows(

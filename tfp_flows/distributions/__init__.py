@@ -13,6 +13,7 @@ from tfp_flows.distributions.copulas.independence_copula import IndependenceCopu
 from tfp_flows.distributions.copulas.joe_copula import JoeCopula
 from tfp_flows.distributions.copulas.student_t_copula import StudentTCopula
 from tfp_flows.distributions.dequantized import Dequantized
+from tfp_flows.distributions.implicit import ImplicitDistribution
 from tfp_flows.distributions.marginals.fit_marginals import (
     choose_marginals,
     fit_marginals,
@@ -48,6 +49,7 @@ __all__ = [
     "GeneralizedParetoTails",
     "GeometricNormalizer",
     "GumbelCopula",
+    "ImplicitDistribution",
     "IndependenceCopula",
     "JoeCopula",
     "MixtureWeights",

@@ -1,5 +1,6 @@
 """Keras models over distributions."""
 
+from tfp_flows.models.alignment.align_flow import AlignFlow
 from tfp_flows.models.boosted.boosted_flow import BoostedFlow
 from tfp_flows.models.boosted.stage import BoostingStage
 from tfp_flows.models.density_model import DensityModel
@@ -20,6 +21,7 @@ from tfp_flows.models.variational.variational_autoencoder import VariationalAuto
 from tfp_flows.models.variational.variational_mixture import VariationalMixture
 
 __all__ = [
+    "AlignFlow",
     "BernoulliLikelihood",
     "BoostedFlow",
     "BoostedPosterior",

@@ -43,6 +43,9 @@ class DensityModel(KerasContract, abc.ABC):
         ValueError: it has a batch shape or an event shape that is not fully known.
     """
 
+    # Whether the distribution has a log-density; one known by its draws has none.
+    has_density = True
+
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
         adapter = DistributionAdapter(distribution)
         warn_of_policy()
@@ -297,9 +300,11 @@ class DensityModel(KerasContract, abc.ABC):
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
 
+        With continuous layers it has no gradient: a tape over an endpoint finds None.
+
         Endpoints (`context` added where the model is conditional):
 
-            log_prob(x)        x: [N, event...] → [N]
+            log_prob(x)        x: [N, event...] → [N], where there is a density
             sample(n, seed)    n: int32 [], seed: int32 [2] or [] → [n, event...]
             forward(z)         base → data, where the distribution has a bijector
             inverse(x)         data → base, likewise
@@ -311,7 +316,13 @@ class DensityModel(KerasContract, abc.ABC):
             **kwargs: `verbose`: print each signature; `format` is "tf_saved_model".
         """
         self._log_dets.refresh()
-        export_endpoints(self, filepath, self.endpoints(), **kwargs)
+        export_endpoints(
+            self,
+            filepath,
+            self.endpoints(),
+            continuous=self.continuous_layers,
+            **kwargs,
+        )
 
     def endpoints(self) -> dict[str, Any]:
         """Returns what `export` serves: name → (function, signature)."""
@@ -336,10 +347,10 @@ class DensityModel(KerasContract, abc.ABC):
             numbers = self._log_dets.numbers()
             return log_prob_with_calls(self._adapter, x, context, numbers)
 
-        endpoints: dict[str, Any] = {
-            "log_prob": (log_prob, [x, *context]),
-            "sample": (sample, [count, seed, *context]),
-        }
+        endpoints: dict[str, Any] = {}
+        if self.has_density:
+            endpoints["log_prob"] = (log_prob, [x, *context])
+        endpoints["sample"] = (sample, [count, seed, *context])
         if self._adapter.shares_paths:
             endpoints["log_prob_with_calls"] = (with_calls, [x, *context])
         if self.base_event_shape is not None:

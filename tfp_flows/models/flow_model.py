@@ -105,7 +105,6 @@ class FlowModel(DensityModel):
         name: str = "flow_model",
     ) -> None:
         super().__init__(distribution, name=name)
-        self.has_density = True
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:
@@ -153,6 +152,26 @@ class FlowModel(DensityModel):
     def learned_inverses(self) -> list[LearnedInverse]:
         """The layers that keep a learned inverse, nearest the data first."""
         return self._log_dets.layers
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """As in Keras; of an objective that has a velocity alone, those it reads."""
+        found = super().trainable_variables
+        if not self._trains_velocity_alone:
+            return found
+        (layer,) = self._adapter.layers_with("velocity")
+        own = {v.ref() for v in layer.trainable_variables}
+        return [v for v in found if v.value.ref() in own]
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """As `trainable_variables`, for which it is Keras' other name."""
+        return self.trainable_variables
+
+    @property
+    def _trains_velocity_alone(self) -> bool:
+        wants = "velocity" in getattr(self, "_objective", NegativeLogLikelihood()).needs
+        return wants and not self._penalties.penalties
 
     def _evaluate_once(self) -> tf.Tensor:
         x, context = self._one_row()

@@ -7,6 +7,7 @@ from tfp_flows.networks.equivariant.velocity import EquivariantVelocity
 from tfp_flows.networks.masked import MaskedAutoregressiveNetwork
 from tfp_flows.networks.mlp import MLP
 from tfp_flows.networks.velocity import VelocityMLP
+from tfp_flows.networks.velocity_convnet import VelocityConvNet
 
 __all__ = [
     "Conditioner",
@@ -14,6 +15,7 @@ __all__ = [
     "EquivariantVelocity",
     "MLP",
     "MaskedAutoregressiveNetwork",
+    "VelocityConvNet",
     "VelocityMLP",
     "dense_decoder",
     "dense_encoder",

@@ -98,8 +98,8 @@ class Linear(TrainableBijector):
 
     def _inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         lower, upper = self._triangles()
-        unpermuted = tf.gather(_rows(y), tf.argsort(self.permutation), axis=-1)
-        x = tf.linalg.triangular_solve(lower, tf.transpose(unpermuted))
+        unpermuted = tf.gather(tf.transpose(_rows(y)), tf.argsort(self.permutation))
+        x = tf.linalg.triangular_solve(lower, unpermuted)
         x = tf.linalg.triangular_solve(upper, x, lower=False)
         return (
             tf.reshape(tf.transpose(x), tf.shape(y)),

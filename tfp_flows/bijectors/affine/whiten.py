@@ -82,6 +82,11 @@ class Whiten(TrainableBijector):
             name=name,
         )
 
+    @property
+    def standard_deviation(self) -> tf.Tensor:
+        """Of each column of the data, [D]."""
+        return tf.norm(self.inverse_matrix, axis=1)
+
     def initialize(self, x: Any) -> None:
         """Sets μ and A from rows x: [N..., D].
 
@@ -104,9 +109,14 @@ class Whiten(TrainableBijector):
         self.log_det.assign(-np.sum(np.log(deviation) + np.log(root)))
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        y = tf.linalg.matvec(self.matrix, x - self.mean)
+        y = _multiplied(self.matrix, x - self.mean)
         return y, tf.convert_to_tensor(self.log_det)
 
     def _inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = tf.linalg.matvec(self.inverse_matrix, y) + self.mean
+        x = _multiplied(self.inverse_matrix, y) + self.mean
         return x, -tf.convert_to_tensor(self.log_det)
+
+
+def _multiplied(matrix: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    # One product of matrices: `matvec` makes a small one of each row.
+    return tf.tensordot(rows, matrix, [[-1], [1]])

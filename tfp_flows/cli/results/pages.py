@@ -6,6 +6,7 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import diagnostics
+from tfp_flows.cli.results.forecasts import Forecasts
 from tfp_flows.cli.rows import draw_rows, log_density_function
 from tfp_flows.cli.training.choice import Start
 from tfp_flows.cli.training.progress import Progress
@@ -38,6 +39,7 @@ def write_pages(
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
     levels: dict[str, float],
+    forecasts: Forecasts | None = None,
 ) -> None:
     """Writes `report.html` and its pictures to the task's folder.
 
@@ -48,6 +50,7 @@ def write_pages(
         results: likelihoods of the held-out rows, the model's first.
         log_density: [N], of the held-out rows.
         levels: negative log-likelihoods of yardsticks on the validation rows.
+        forecasts: draws for held-out rows, where targets were named.
     """
     shown = task.test.equal_rows()[:_MOST_HELD_OUT]
     test = task.test.take(shown)
@@ -88,6 +91,7 @@ def write_pages(
         energies=_energies(test, samples),
         settings={
             "flow": task.flow,
+            "objective": options.objective,
             "base": _base(task, progress),
             "weights": f"{count_weights(model):,}",
             "batch size": task.batch_size,
@@ -98,7 +102,12 @@ def write_pages(
             "tfp_flows": tfp_flows.__version__,
             **(calls or {}),
         },
-        levels=levels,
+        # Yardsticks have a likelihood and no other loss.
+        levels=levels if task.unit == "nats" else {},
+        unit=task.unit,
+        forecast=None
+        if forecasts is None
+        else (task.test.values[forecasts.rows], forecasts.draws),
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)

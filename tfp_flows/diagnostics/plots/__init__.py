@@ -6,6 +6,7 @@ global state of matplotlib is read or written.
 """
 
 from tfp_flows.diagnostics.plots.canvas import png
+from tfp_flows.diagnostics.plots.forecasts import forecast_intervals
 from tfp_flows.diagnostics.plots.particles import (
     configurations,
     distances_and_energies,
@@ -23,6 +24,7 @@ from tfp_flows.diagnostics.plots.scores import (
     worst_rows,
 )
 from tfp_flows.diagnostics.plots.tails import exceedance_plot, tail_quantile_plot
+from tfp_flows.diagnostics.plots.translation import translation_field
 from tfp_flows.diagnostics.plots.weights import weight_plot
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "density_maps",
     "distances_and_energies",
     "exceedance_plot",
+    "forecast_intervals",
     "image_grid",
     "learning_curve",
     "pair_plot",
@@ -37,6 +40,7 @@ __all__ = [
     "rank_histograms",
     "score_distribution",
     "tail_quantile_plot",
+    "translation_field",
     "weight_plot",
     "worst_images",
     "worst_rows",

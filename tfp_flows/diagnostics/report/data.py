@@ -19,8 +19,8 @@ class ReportData:
         description: lines about the data, in words.
         results: of `compare_scores`, the model first; plain tuples (name, nats,
             standard_error, bits_per_dim) do as well.
-        history: `loss` and `val_loss`, nats per row in the data's units by epoch; NaN
-            where one was not measured.
+        history: `loss` and `val_loss` by epoch, in `unit` a row; NaN where one was
+            not measured.
         columns: D names.
         held_out: [N, D], rows the model was not trained on.
         held_out_scores: [N], their log-densities in nats.
@@ -42,6 +42,8 @@ class ReportData:
         elapsed: seconds by name of the step.
         levels: negative log-likelihoods of yardsticks by name, on the rows that
             `val_loss` is measured on, nats a row: lines beside the learning curve.
+        unit: of the losses; "nats" are negative log-likelihoods.
+        forecast: [N, D] and [S, N, D], values and draws given each one's context.
     """
 
     title: str
@@ -66,6 +68,8 @@ class ReportData:
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    unit: str = "nats"
+    forecast: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         rows, width = len(self.held_out), len(self.columns)

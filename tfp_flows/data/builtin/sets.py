@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tfp_flows.data.builtin.photos import photo_patches
+from tfp_flows.data.builtin.toys import TOYS
 from tfp_flows.data.errors import DataError, missing_package
 from tfp_flows.data.particles import PARTICLE_SETS, load_particles
-from tfp_flows.data.photos import photo_patches
 from tfp_flows.data.table import Table
-from tfp_flows.data.toys import TOYS
 
 __all__ = ["BUILT_IN", "is_builtin", "load_builtin"]
 
