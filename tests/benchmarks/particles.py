@@ -5,9 +5,9 @@
         [--draws 10000] [--seed 0]
 
 `equivariant_flow`, batch 256, Adam 2e-3 falling to 0 along a cosine: first
-`FlowMatching`, then likelihood at half that rate. Of 2,000 held-out draws nats a row and
-calls; of so many draws of the model, weighted for the energy, effective sample size,
-shape of the tail and log Z. Seconds without the first step, which traces and compiles.
+`FlowMatching`, then likelihood at half that rate. Of 2,000 held-out draws nats a row
+and calls; of so many draws of the model, weighted for the energy, effective sample
+size, shape of the tail and log Z. Seconds without the first step, which traces.
 
 Floors of the nats, the entropies: dw4 7.14 ± .02, lj13 16.8 ± .1, lj13-single
 39.6 ± .4; log Z: 29.66, 59.86, 39.23. Published for dw4 (E-NF): 7.48 of 1e5 rows, 7.69
