@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.bijectors import CASES
-from tests.cases.case import parametrize
+from tests.cases.case import parametrize, variants
 from tests.weights import perturb
 from tfp_flows import bijectors
 from tfp_flows.models.bridge.serialization import deserialize, serialize
@@ -24,7 +24,11 @@ def arguments_of(case, bijector, rows=6):
     return bijectors.context_arguments(bijector, tf.constant(context))
 
 
-@pytest.mark.parametrize(**parametrize(CASES))
+# A context goes to the network alone, whose own tests are quick.
+WITH_CONTEXT = [case for case in variants(CASES) if case.context_size]
+
+
+@pytest.mark.parametrize(**parametrize(CASES, slow=WITH_CONTEXT))
 def test_public_audit_passes(case):
     bijector = case.make()
     perturb(bijector)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tests.cases.architectures import CASES as ARCHITECTURES
-from tests.cases.case import parametrize
+from tests.cases.case import parametrize, variants
 from tests.cases.distributions import DENSITIES, GRIDDED
 from tests.weights import perturb
 from tfp_flows import architectures, bijectors
@@ -23,7 +23,8 @@ def context_kwargs(case, distribution, rows=6):
     return {"bijector_kwargs": arguments}
 
 
-@pytest.mark.parametrize(**parametrize(ARCHITECTURES))
+# The layers of a variant are audited by themselves.
+@pytest.mark.parametrize(**parametrize(ARCHITECTURES, slow=variants(ARCHITECTURES)))
 def test_architecture_passes_the_public_audit(case):
     distribution = case.make()
     # Enough to leave the start, little enough for quadrature on a box.

@@ -356,6 +356,8 @@ class Whole:
             return model.log_prob(self.model.sample(5, seed=1))
         if hasattr(model, "elbo"):
             return model.elbo(self.x, seed=1)
+        if hasattr(model, "translate"):
+            return model.translate(self.x["a"], "a", "b")
         return model.predict(self.x, verbose=0)
 
 
@@ -382,6 +384,8 @@ def whole(name):
     x = np.random.default_rng(0).normal(size=(ROWS, *shape)).astype("float32")
     if hasattr(model, "elbo"):
         x = (x > 0).astype("float32")
+    if hasattr(model, "translate"):
+        x = {"a": x, "b": 2 * x}
     model.fit(x, epochs=1, batch_size=ROWS, verbose=0)
     return Whole(make, model, x)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.case import parametrize
-from tests.cases.objectives import CASES, ROWS, EnergyScore, flow, stock
+from tests.cases.objectives import CASES, ROWS, ScoreOfDraws, flow, stock
 from tests.weights import values
 from tfp_flows import objectives
 from tfp_flows.architectures import coupling_flow
@@ -38,7 +38,7 @@ def test_every_objective_has_a_case():
         for name in objectives.__all__
         if hasattr(getattr(objectives, name), "needs")
     }
-    assert exported | {"EnergyScore"} == {case.exported for case in CASES}
+    assert exported | {"ScoreOfDraws"} == {case.exported for case in CASES}
 
 
 @pytest.mark.parametrize(**parametrize(CASES, law="every_variable_gets_a_gradient"))
@@ -128,7 +128,7 @@ def rows():
 def test_an_energy_score_trains_a_stock_distribution(rows, tmp_path):
     """In ten lines outside of this package, by `fit`, and back from a file."""
     keras.utils.set_random_seed(0)
-    model = stock(EnergyScore(64), "float32")
+    model = stock(ScoreOfDraws(64), "float32")
     model.compile(keras.optimizers.Adam(0.05))
     before = model.evaluate(rows, verbose=0, return_dict=True)
     logs = model.fit(rows, epochs=60, batch_size=128, validation_split=0.25, verbose=0)
@@ -144,7 +144,7 @@ def test_an_energy_score_trains_a_stock_distribution(rows, tmp_path):
     assert set(logs.history) == shown
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert again.objective == EnergyScore(64)
+    assert again.objective == ScoreOfDraws(64)
     np.testing.assert_array_equal(again.log_prob(rows), model.log_prob(rows))
 
 
@@ -169,7 +169,7 @@ class Implicit(tfd.Distribution):
 
 
 def test_a_distribution_without_a_density_trains_and_shows_its_objective(rows):
-    model = FlowModel(Implicit(tf.Variable(5.0)), objective=EnergyScore(32))
+    model = FlowModel(Implicit(tf.Variable(5.0)), objective=ScoreOfDraws(32))
     model.compile(keras.optimizers.Adam(0.1))
     before = model.evaluate(rows, verbose=0, return_dict=True)
     model.fit(rows, epochs=20, batch_size=128, verbose=0)
@@ -216,7 +216,7 @@ def test_what_a_distribution_lacks_is_said_before_training(
 
 
 def test_another_objective_takes_over_at_once(rows):
-    model = flow(EnergyScore(8), "float32")
+    model = flow(ScoreOfDraws(8), "float32")
     model.compile("sgd")
     first = model.fit(rows, epochs=1, verbose=0).history
     assert set(first) == {"loss", "spread"}

@@ -46,6 +46,13 @@ CASES = [
         2,
     ),
     Case(
+        "equivariant_flow",
+        lambda: architectures.equivariant_flow(
+            3, 2, hidden_size=8, seed=1, dtype="float64"
+        ),
+        (3, 2),
+    ),
+    Case(
         "multiscale_continuous_flow[context]",
         lambda: architectures.multiscale_continuous_flow(
             (2, 2, 1),
@@ -83,6 +90,14 @@ CASES = [
         exempt=FOLLOWS,
     ),
     Case("glow", lambda: architectures.glow((4, 4, 1), **IMAGE), (4, 4, 1)),
+    Case(
+        "semi_autoregressive_flow[context]",
+        lambda: architectures.semi_autoregressive_flow(
+            [2, 1], transform="affine", num_features=4, context_size=2, **TABLE
+        ),
+        (3,),
+        2,
+    ),
     Case(
         "glow[context]",
         lambda: architectures.glow((4, 4, 1), context_size=2, **IMAGE),

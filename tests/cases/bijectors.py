@@ -38,6 +38,17 @@ def initialized_whiten():
     return bijector
 
 
+def semi_autoregressive(**options):
+    """Blocks of two and of one, in three runs."""
+    parts = [
+        bijectors.Coupling(size, context_size=4, name=f"of_{size}", **SMALL)
+        for size in (2, 1)
+    ]
+    return bijectors.SemiAutoregressive(
+        [2, 1, 2], parts, num_features=4, **SMALL, **options
+    )
+
+
 def continuous(**options):
     options = {"hidden_sizes": (6, 5), "seed": 2, **F64, **options}
     solver = ode.Solver("rk4", ode.FixedSteps(40))
@@ -55,6 +66,7 @@ CASES = [
         (4,),
         exempt={"tail_gradients": "its domain is bounded"},
     ),
+    Case("CenteredScale", lambda: bijectors.CenteredScale(3, 2, **F64), (3, 2)),
     Case("Continuous", continuous),
     Case(
         "Continuous[gated, context]",
@@ -201,6 +213,13 @@ CASES = [
         "SelfNormalizingDense[exact gradient]",
         lambda: bijectors.SelfNormalizingDense(3, gradient="exact", **F64),
         exempt=NO_LU_IN_XLA,
+    ),
+    Case("SemiAutoregressive", semi_autoregressive, (5,)),
+    Case(
+        "SemiAutoregressive[context]",
+        lambda: semi_autoregressive(context_size=2),
+        (5,),
+        2,
     ),
     Case("SmoothLeakyReLU", lambda: bijectors.SmoothLeakyReLU(**F64), spread=5.0),
     Case("SoftLogTails", lambda: bijectors.SoftLogTails(1.5, **F64), spread=3.0),

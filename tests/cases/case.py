@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-__all__ = ["Case", "parametrize"]
+__all__ = ["Case", "parametrize", "variants"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +59,22 @@ class Case:
         return np.random.default_rng(8).normal(size=(rows, self.context_size))
 
 
-def parametrize(cases, law=None):
+def parametrize(cases, law=None, slow=()):
     """Arguments of `pytest.mark.parametrize` for a table of cases.
 
-    A case that is exempt from `law` is skipped, and the run's summary says why.
+    A case that is exempt from `law` is skipped, and the run's summary says why; those
+    in `slow` wait for the option of that name.
     """
-    values = [
-        pytest.param(case, id=case.name, marks=pytest.mark.skip(case.exempt[law]))
-        if law in case.exempt
-        else pytest.param(case, id=case.name)
-        for case in cases
-    ]
+    values = []
+    for case in cases:
+        marks = [pytest.mark.slow] if case in slow else []
+        if law in case.exempt:
+            marks.append(pytest.mark.skip(case.exempt[law]))
+        values.append(pytest.param(case, id=case.name, marks=marks))
     return {"argnames": "case", "argvalues": values}
+
+
+def variants(cases):
+    """The cases of a name that an earlier case has."""
+    names = [case.exported for case in cases]
+    return [case for i, case in enumerate(cases) if names[i] in names[:i]]

@@ -155,6 +155,12 @@ BASES = [
 DENSITIES = [
     Case("BoostedMixture", boosted, (2,)),
     Case("BoostedMixture[one component]", boosted_single, (2,)),
+    Case("CenteredNormal", lambda: distributions.CenteredNormal(3, 1, **F64), (3, 1)),
+    Case(
+        "CenteredStudentT",
+        lambda: distributions.CenteredStudentT(2, 2, softplus(5.0, 0.0), **F64),
+        (2, 2),
+    ),
     Case("GaussianMixture", lambda: mixture(2), (2,)),
     Case("GaussianMixture[D = 1]", lambda: mixture(1), (1,)),
     Case("GaussianMixture[five features]", lambda: mixture(5), (5,)),
@@ -170,4 +176,8 @@ GRIDDED = [
         lambda: distributions.Dequantized(normal(2), step=[1.0, 0.0]),
     ),
 ]
-CASES = DENSITIES + COPULAS + BASES + GRIDDED
+# Known by its draws alone: no law of a density holds.
+IMPLICIT = [
+    Case("ImplicitDistribution", lambda: distributions.ImplicitDistribution(2, **F64))
+]
+CASES = DENSITIES + COPULAS + BASES + GRIDDED + IMPLICIT

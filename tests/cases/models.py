@@ -10,6 +10,7 @@ from tfp_flows import architectures, bijectors, distributions, networks
 from tfp_flows.distributions import Dequantized
 from tfp_flows.energies import ENERGIES
 from tfp_flows.models import (
+    AlignFlow,
     BoostedFlow,
     BoostedPosterior,
     FlowModel,
@@ -246,6 +247,12 @@ MODELS = {
     "FlowModel[self-normalizing]": (
         lambda: FlowModel(architectures.fully_connected_flow(2)),
         PAIR,
+    ),
+    "AlignFlow": (
+        lambda: AlignFlow.for_tables(
+            "ab", 3, matching="least_squares", num_layers=1, hidden_sizes=(4,), seed=1
+        ),
+        (3,),
     ),
     "BoostedFlow": (lambda: BoostedFlow(component, 2), PAIR),
     "VariationalAutoencoder": (lambda: autoencoder(GaussianPosterior()), (4,)),

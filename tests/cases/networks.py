@@ -19,6 +19,17 @@ CASES = [
         2,
     ),
     Case(
+        "EquivariantVelocity",
+        lambda: networks.EquivariantVelocity(3, 2, hidden_size=8, **VELOCITY),
+        (3, 2),
+    ),
+    Case(
+        "EquivariantVelocity[context]",
+        lambda: networks.EquivariantVelocity(3, 2, context_size=2, **VELOCITY),
+        (3, 2),
+        2,
+    ),
+    Case(
         "MaskedAutoregressiveNetwork",
         lambda: networks.MaskedAutoregressiveNetwork(3, **F64),
     ),

@@ -11,11 +11,17 @@ import tensorflow_probability as tfp
 
 from tests.cases.case import Case
 from tfp_flows import bijectors, ode
-from tfp_flows.architectures import assembly, continuous_flow, coupling_flow
+from tfp_flows.architectures import (
+    assembly,
+    continuous_flow,
+    coupling_flow,
+    semi_autoregressive_flow,
+)
 from tfp_flows.models import BoostedPosterior, FlowModel, VariationalAutoencoder
 from tfp_flows.networks import dense_decoder, dense_encoder
 from tfp_flows.objectives import (
     BoostedBound,
+    EnergyScore,
     FlowMatching,
     FromFields,
     JacobianNorm,
@@ -35,7 +41,7 @@ ROWS = 32
 
 @keras.saving.register_keras_serializable(package="tests")
 @dataclasses.dataclass(frozen=True)
-class EnergyScore(FromFields):
+class ScoreOfDraws(FromFields):
     """E‖Y − x‖ − ½ E‖Y − Y′‖ over draws of the model: trains without a density."""
 
     needs: ClassVar = frozenset({"samples", "seed"})
@@ -123,6 +129,16 @@ def penalized(penalty, dtype):
     return continuous(dtype=dtype, penalties=[penalty])
 
 
+def semi_autoregressive(objective, dtype):
+    small = {"num_layers": 1, "num_features": 4, "hidden_sizes": (8,), "seed": 1}
+    flow = semi_autoregressive_flow([1, 1], transform="affine", dtype=dtype, **small)
+    model = FlowModel(flow, objective=objective)
+    # Away from the start, where the last layers are zero.
+    for variable in model.trainable_variables:
+        variable.assign_add(tf.fill(variable.shape, tf.cast(0.1, dtype)))
+    return model
+
+
 def autoencoder(objective, dtype):
     small = {"hidden_sizes": (8,), "seed": 1, "dtype": dtype}
 
@@ -174,7 +190,13 @@ CASES = [
             "anew from its posterior"
         },
     ),
+    ObjectiveCase("ScoreOfDraws", ScoreOfDraws, model=stock),
     ObjectiveCase("EnergyScore", EnergyScore, model=stock),
+    ObjectiveCase(
+        "EnergyScore[teacher forcing]",
+        lambda: EnergyScore(beta=0.5, teacher_forcing=True),
+        model=semi_autoregressive,
+    ),
     ObjectiveCase("FlowMatching", FlowMatching, model=continuous, exempt=AT_PLACES),
     ObjectiveCase(
         "FlowMatching[optimal]",

@@ -10,7 +10,7 @@ from tfp_flows.bijectors import Continuous, Divergence
 from tfp_flows.networks import VelocityMLP
 from tfp_flows.ode import AdaptiveSteps, Solver
 
-__all__ = ["continuous_flow"]
+__all__ = ["continuous_flow", "looser"]
 
 
 def continuous_flow(
@@ -91,7 +91,7 @@ def continuous_flow(
                 network,
                 end_time=end_time,
                 solver=solver,
-                training_solver=training_solver or _looser(solver),
+                training_solver=training_solver or looser(solver),
                 training_divergence=training_divergence,
                 name=f"continuous_{index}",
             )
@@ -100,7 +100,8 @@ def continuous_flow(
     return assembly.flow(assembly.checked_base(base, event_size), layers, name)
 
 
-def _looser(solver: Solver) -> Solver | None:
+def looser(solver: Solver) -> Solver | None:
+    """The solver of a step of training: tolerance 1e-4, steps that the rows share."""
     steps = solver.steps
     if not isinstance(steps, AdaptiveSteps):
         return None

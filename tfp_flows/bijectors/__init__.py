@@ -1,6 +1,7 @@
 """Invertible maps with log-determinants; `forward` is data → base."""
 
 from tfp_flows.bijectors.affine.act_norm import ActNorm
+from tfp_flows.bijectors.affine.centered_scale import CenteredScale
 from tfp_flows.bijectors.affine.linear import Linear
 from tfp_flows.bijectors.affine.standardize import Standardize
 from tfp_flows.bijectors.affine.whiten import Whiten
@@ -42,17 +43,19 @@ from tfp_flows.bijectors.pointwise.activations import (
 from tfp_flows.bijectors.pointwise.bounded import Bounded
 from tfp_flows.bijectors.pointwise.logit import Logit
 from tfp_flows.bijectors.pointwise.soft_log_tails import SoftLogTails
+from tfp_flows.bijectors.semi_autoregressive import SemiAutoregressive
 from tfp_flows.bijectors.structure.conditioning import (
     conditional_bijectors,
     context_arguments,
 )
-from tfp_flows.bijectors.structure.layer_inputs import layer_inputs
+from tfp_flows.bijectors.structure.layer_inputs import layer_inputs, layer_passages
 from tfp_flows.bijectors.structure.walk import leaves, nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = [
     "ActNorm",
     "Bounded",
+    "CenteredScale",
     "Continuous",
     "Coupling",
     "Divergence",
@@ -72,6 +75,7 @@ __all__ = [
     "Permutation",
     "SelfNormalizingConv2D",
     "SelfNormalizingDense",
+    "SemiAutoregressive",
     "SmoothLeakyReLU",
     "SoftLogTails",
     "Squeeze",
@@ -84,6 +88,7 @@ __all__ = [
     "inverse_certificate",
     "is_initialized",
     "layer_inputs",
+    "layer_passages",
     "learned_inverses",
     "leaves",
     "nested_arguments",

@@ -10,7 +10,14 @@ from tfp_flows.cli.errors import RunError
 if TYPE_CHECKING:
     from tfp_flows.data import Table
 
-__all__ = ["BASES", "FLOWS", "check_base", "choose_flow", "num_halvings"]
+__all__ = [
+    "BASES",
+    "FLOWS",
+    "check_base",
+    "check_energy",
+    "choose_flow",
+    "num_halvings",
+]
 
 FLOWS = (
     "autoregressive-affine",
@@ -18,6 +25,7 @@ FLOWS = (
     "continuous",
     "coupling-affine",
     "coupling-spline",
+    "equivariant",
     "glow",
 )
 
@@ -27,6 +35,19 @@ BASES = ("auto", "copula", "gaussian", "mixture", "student-t")
 def choose_flow(name: str | None, table: "Table") -> str:
     """Returns the flow that was named, or the one that suits the data."""
     shape = table.image_shape
+    if table.particle_shape is not None:
+        if name not in (None, "equivariant"):
+            raise RunError(
+                f"--flow {name}: expected rows of free columns, received positions of "
+                "particles, whose center is not modeled: choose --flow equivariant"
+            )
+        return "equivariant"
+    if name == "equivariant":
+        raise RunError(
+            "--flow equivariant: expected positions of particles, an .npy file of "
+            "floats [N, P, 2] or [N, P, 3], received rows of columns or images: choose "
+            "another flow"
+        )
     if shape is None:
         if name == "glow":
             raise RunError(
@@ -42,13 +63,44 @@ def choose_flow(name: str | None, table: "Table") -> str:
     return name or "glow"
 
 
-def check_base(base: str | None, flow: str) -> None:
-    """Refuses a base that the flow cannot have."""
+def check_base(base: str | None, flow: str, boost: object = None) -> None:
+    """Refuses a base, or a mixture, that the flow cannot have."""
+    if flow == "equivariant" and base not in (None, "gaussian", "student-t"):
+        raise RunError(
+            f"--base {base}: expected a base that rotations do not change, --base "
+            "gaussian or student-t, for a flow of particles"
+        )
+    if flow == "equivariant" and boost is not None:
+        raise RunError(
+            "--boost: expected a flow that trains by likelihood, and one of particles "
+            "trains by matching: leave out --boost"
+        )
     if flow == "glow" and base not in (None, "gaussian"):
         raise RunError(
             f"--base {base}: expected a table, and images have --base gaussian: add "
             "--flow coupling-spline to model their pixels as columns"
         )
+
+
+def check_energy(
+    base: str | None, flow: str, boost: int | str | None, integers: str
+) -> None:
+    """Refuses what the energy score cannot train: what is not drawn with gradients."""
+    faults = {
+        "--boost": (boost is not None, "a mixture has no gradient of its draws"),
+        f"--base {base}": (
+            base not in (None, "gaussian"),
+            "its draws have no gradient: leave it out",
+        ),
+        f"--flow {flow}": (flow == "glow", "images are trained by likelihood"),
+        "--integers dequantize": (
+            integers == "dequantize",
+            "whole numbers have no gradient: use --integers continuous",
+        ),
+    }
+    for option, (given, reason) in faults.items():
+        if given:
+            raise RunError(f"--objective energy with {option}: {reason}")
 
 
 def num_halvings(image_shape: tuple[int, int, int]) -> int:

@@ -28,7 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_score(commands)
     _add_sample(commands)
+    _add_predict(commands)
     _add_evaluate(commands)
+    _add_align(commands)
+    _add_translate(commands)
     commands.add_parser("data", help="list the built-in data sets")
     return parser
 
@@ -48,7 +51,10 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     _add_model_options(fit.add_argument_group("model and training"))
     _add_table_options(fit.add_argument_group("data"))
-    run = fit.add_argument_group("run")
+    _add_run_options(fit.add_argument_group("run"))
+
+
+def _add_run_options(run: argparse._ArgumentGroup) -> None:
     run.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run in DIR"
     )
@@ -87,13 +93,26 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         help="a mixture of C flows, trained one after another on what those before "
         "explain badly; auto: as many as gain on the validation rows (1)",
     )
+    group.add_argument(
+        "--objective",
+        choices=("likelihood", "energy"),
+        default="likelihood",
+        help="what to train by: likelihood, or the energy score of draws (%(default)s)",
+    )
+    _add_training_options(
+        group,
+        "most epochs, of each flow of a mixture (100; 30 of a continuous flow alone, "
+        "which starts with flow matching)",
+    )
+
+
+def _add_training_options(group: argparse._ArgumentGroup, epochs: str) -> None:
     number, positive = _integer(1), _real(lambda x: x > 0, "a positive number")
     group.add_argument(
         "--epochs",
         type=number,
         metavar="N",
-        help="most epochs, of each flow of a mixture (100; 30 of a continuous flow "
-        "alone, which starts with flow matching)",
+        help=epochs,
     )
     group.add_argument(
         "--patience",
@@ -125,19 +144,13 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_table_options(group: argparse._ArgumentGroup) -> None:
-    for option, metavar, use in (
-        ("columns", "A,B", "to model (all)"),
-        ("context", "C,D", "to condition on (none)"),
-        ("exclude", "E,F", "to leave out; a name with a comma in double quotes"),
-    ):
-        group.add_argument(
-            f"--{option}",
-            type=_names,
-            action="extend",
-            default=[] if option == "exclude" else None,
-            metavar=metavar,
-            help=f"columns {use}",
-        )
+    _add_columns(
+        group,
+        columns=("A,B", "to model (all)"),
+        target=("Y,Z", "to predict from all others, or from --context"),
+        context=("C,D", "to condition on (none)"),
+        exclude=("E,F", "to leave out; a name with a comma in double quotes"),
+    )
     group.add_argument(
         "--weights",
         type=_one_name,
@@ -152,6 +165,34 @@ def _add_table_options(group: argparse._ArgumentGroup) -> None:
         metavar="A=0:1,B=0:",
         help="ends of a column's range, which samples never leave; one may be open",
     )
+    _add_reading_options(group)
+    group.add_argument(
+        "--split",
+        choices=("random", "tail"),
+        default="random",
+        help="random, or tail: hold out the last rows, for time series (%(default)s)",
+    )
+    group.add_argument(
+        "--integers",
+        choices=("refuse", "dequantize", "continuous"),
+        default="refuse",
+        help="what to do with integer-valued columns (%(default)s)",
+    )
+
+
+def _add_columns(group: argparse._ArgumentGroup, **options: tuple[str, str]) -> None:
+    for option, (metavar, use) in options.items():
+        group.add_argument(
+            f"--{option}",
+            type=_names,
+            action="extend",
+            default=[] if option == "exclude" else None,
+            metavar=metavar,
+            help=f"columns {use}",
+        )
+
+
+def _add_reading_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--missing",
         type=_names,
@@ -175,18 +216,6 @@ def _add_table_options(group: argparse._ArgumentGroup) -> None:
             metavar="X",
             help=f"fraction of the rows {use} (%(default)s)",
         )
-    group.add_argument(
-        "--split",
-        choices=("random", "tail"),
-        default="random",
-        help="random, or tail: hold out the last rows, for time series (%(default)s)",
-    )
-    group.add_argument(
-        "--integers",
-        choices=("refuse", "dequantize", "continuous"),
-        default="refuse",
-        help="what to do with integer-valued columns (%(default)s)",
-    )
     _add_drop_invalid(group)
 
 
@@ -222,10 +251,97 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
     _add_out_file(sample, ".csv, .parquet, .npy or .npz file; - for the terminal")
 
 
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser(
+        "predict", help="write mean, median and intervals of the targets of new rows"
+    )
+    _add_run_and_data(predict)
+    level = _real(lambda x: 0 < x < 1, "a level between 0 and 1")
+    predict.add_argument(
+        "--intervals",
+        type=level,
+        nargs="+",
+        default=[0.9],
+        metavar="P",
+        help="levels of the intervals (0.9)",
+    )
+    predict.add_argument(
+        "--draws",
+        type=_integer(2),
+        default=999,
+        metavar="N",
+        help="draws for each row, from which all is computed (%(default)s)",
+    )
+    predict.add_argument(
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="S",
+        help="same seed, same numbers (0)",
+    )
+    _add_out_file(predict, ".csv file to write, - for the terminal")
+
+
 def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser("evaluate", help="print the likelihood of new rows")
     _add_run_and_data(evaluate)
     _add_drop_invalid(evaluate)
+
+
+def _add_align(commands: argparse._SubParsersAction) -> None:
+    align = commands.add_parser(
+        "align", help="train a translation between tables that were never paired"
+    )
+    align.add_argument(
+        "data",
+        nargs="+",
+        metavar="DATA",
+        help="a table for each domain, named after its file; columns by name",
+    )
+    align.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    model = align.add_argument_group("model and training")
+    model.add_argument(
+        "--matching",
+        choices=("energy", "least_squares", "cross_entropy", "wasserstein", "none"),
+        default="energy",
+        metavar="NAME",
+        help="what draws translated rows to the target: energy, a distance; "
+        "least_squares, cross_entropy or wasserstein, a critic; none (%(default)s)",
+    )
+    weight = _real(lambda x: x >= 0, "a number ≥ 0")
+    model.add_argument(
+        "--likelihood-weight",
+        type=weight,
+        default=1.0,
+        metavar="X",
+        help="of the likelihood, a dimension, beside the matching (%(default)s)",
+    )
+    _add_training_options(model, "most epochs (100)")
+    table = align.add_argument_group("data")
+    _add_columns(
+        table,
+        columns=("A,B", "to translate (all)"),
+        exclude=("E,F", "to leave out; a name with a comma in double quotes"),
+    )
+    _add_reading_options(table)
+    _add_run_options(align.add_argument_group("run"))
+
+
+def _add_translate(commands: argparse._SubParsersAction) -> None:
+    translate = commands.add_parser(
+        "translate", help="write rows of one domain as rows of another"
+    )
+    translate.add_argument("run", metavar="DIR", help="folder written by align")
+    translate.add_argument("data", metavar="DATA", help=_DATA_HELP)
+    for end, use in (("from", "the rows are of"), ("to", "to translate to")):
+        translate.add_argument(
+            f"--{end}", required=True, metavar="NAME", help=f"domain {use}"
+        )
+    _add_out_file(
+        translate,
+        ".csv, .parquet, .npy or .npz file: the columns, log_density and p_value in "
+        "both domains, extrapolated; - for the terminal",
+    )
 
 
 def _add_run_and_data(command: argparse.ArgumentParser) -> None:

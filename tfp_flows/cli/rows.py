@@ -11,6 +11,7 @@ from tfp_flows.distributions.structure import noise_points
 from tfp_flows.models import DensityModel
 
 __all__ = [
+    "draw_forecasts",
     "draw_rows",
     "event_arrays",
     "log_density_function",
@@ -22,7 +23,11 @@ _NUMBERS_AT_A_TIME = 400_000
 
 def rows_at_a_time(distribution: tfd.Distribution) -> int:
     """Returns how many rows to evaluate at once, from 16 to 8192."""
-    numbers = noise_points(distribution) * distribution.event_shape.num_elements()
+    shape = distribution.event_shape
+    numbers = noise_points(distribution) * shape.num_elements()
+    if shape.rank == 2:
+        # Particles: each acts on each other.
+        numbers *= shape[0]
     return int(np.clip(_NUMBERS_AT_A_TIME // numbers, 16, 8192))
 
 
@@ -72,6 +77,24 @@ def log_density_function(
         return np.where(np.isfinite(scores), scores, -np.inf)
 
     return log_density
+
+
+def draw_forecasts(
+    model: DensityModel, context: np.ndarray, draws: int, *, seed: int
+) -> Iterator[np.ndarray]:
+    """Yields draws for rows of a context [N, C], a few at a time, [draws, n, D].
+
+    Args:
+        model: the model.
+        context: [N, C].
+        draws: number for each row.
+        seed: a number of 32 bits.
+    """
+    size = max(1, rows_at_a_time(model.distribution) // draws)
+    given = context.astype(model.distribution.dtype.as_numpy_dtype)
+    for start in range(0, len(given), size):
+        block = model.sample(draws, given[start : start + size], seed=(seed, start))
+        yield np.reshape(block, [*block.shape[:2], -1])
 
 
 def draw_rows(

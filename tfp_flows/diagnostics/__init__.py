@@ -17,10 +17,21 @@ from tfp_flows.diagnostics.calibration import (
     uniformity,
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
+from tfp_flows.diagnostics.forecasts import (
+    Coverage,
+    crps,
+    interval_coverage,
+    variogram_score,
+)
 from tfp_flows.diagnostics.linear.optimum import LinearOptimum, linear_flow_optimum
 from tfp_flows.diagnostics.report.data import ReportData
 from tfp_flows.diagnostics.report.write import write_report
 from tfp_flows.diagnostics.tails import Exceedances, exceedances, tail_quantiles
+from tfp_flows.diagnostics.two_samples import (
+    TwoSamples,
+    classifier_two_sample_test,
+    energy_distance,
+)
 from tfp_flows.diagnostics.volume.record import LayerVolume, VolumeLimits, VolumeReport
 from tfp_flows.diagnostics.yardsticks import (
     Yardstick,
@@ -30,22 +41,28 @@ from tfp_flows.diagnostics.yardsticks import (
 )
 
 __all__ = [
+    "Coverage",
     "Exceedances",
     "LayerVolume",
     "LinearOptimum",
     "ReportData",
     "Result",
+    "TwoSamples",
     "Uniformity",
     "VolumeLimits",
     "VolumeMonitor",
     "VolumeReport",
     "Yardstick",
+    "classifier_two_sample_test",
     "column_ranks",
     "compare_scores",
     "conditional_ranks",
+    "crps",
+    "energy_distance",
     "exceedances",
     "fit_gaussian",
     "fit_mixture",
+    "interval_coverage",
     "linear_flow_optimum",
     "mean_and_standard_error",
     "measure_volume",
@@ -53,6 +70,7 @@ __all__ = [
     "rank_band",
     "tail_quantiles",
     "uniformity",
+    "variogram_score",
     "write_report",
 ]
 

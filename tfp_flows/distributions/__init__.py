@@ -1,5 +1,6 @@
 """Distributions that flows are built with."""
 
+from tfp_flows.distributions.centered import CenteredNormal, CenteredStudentT
 from tfp_flows.distributions.copulas.clayton_copula import ClaytonCopula
 from tfp_flows.distributions.copulas.copula import Copula
 from tfp_flows.distributions.copulas.copula_distribution import CopulaDistribution
@@ -12,6 +13,7 @@ from tfp_flows.distributions.copulas.independence_copula import IndependenceCopu
 from tfp_flows.distributions.copulas.joe_copula import JoeCopula
 from tfp_flows.distributions.copulas.student_t_copula import StudentTCopula
 from tfp_flows.distributions.dequantized import Dequantized
+from tfp_flows.distributions.implicit import ImplicitDistribution
 from tfp_flows.distributions.marginals.fit_marginals import (
     choose_marginals,
     fit_marginals,
@@ -35,6 +37,8 @@ from tfp_flows.distributions.mixtures.mixture_weights import (
 
 __all__ = [
     "BoostedMixture",
+    "CenteredNormal",
+    "CenteredStudentT",
     "ClaytonCopula",
     "Copula",
     "CopulaDistribution",
@@ -45,6 +49,7 @@ __all__ = [
     "GeneralizedParetoTails",
     "GeometricNormalizer",
     "GumbelCopula",
+    "ImplicitDistribution",
     "IndependenceCopula",
     "JoeCopula",
     "MixtureWeights",

@@ -1,9 +1,11 @@
 """Keras models over distributions."""
 
+from tfp_flows.models.alignment.align_flow import AlignFlow
 from tfp_flows.models.boosted.boosted_flow import BoostedFlow
 from tfp_flows.models.boosted.stage import BoostingStage
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.flow_model import FlowModel
+from tfp_flows.models.reweighting import log_weights, reweight
 from tfp_flows.models.roll_back import RollBack
 from tfp_flows.models.variational.likelihoods import (
     BernoulliLikelihood,
@@ -19,6 +21,7 @@ from tfp_flows.models.variational.variational_autoencoder import VariationalAuto
 from tfp_flows.models.variational.variational_mixture import VariationalMixture
 
 __all__ = [
+    "AlignFlow",
     "BernoulliLikelihood",
     "BoostedFlow",
     "BoostedPosterior",
@@ -32,4 +35,6 @@ __all__ = [
     "RollBack",
     "VariationalAutoencoder",
     "VariationalMixture",
+    "log_weights",
+    "reweight",
 ]

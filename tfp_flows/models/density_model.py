@@ -43,6 +43,9 @@ class DensityModel(KerasContract, abc.ABC):
         ValueError: it has a batch shape or an event shape that is not fully known.
     """
 
+    # Whether the distribution has a log-density; one known by its draws has none.
+    has_density = True
+
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
         adapter = DistributionAdapter(distribution)
         warn_of_policy()
@@ -301,7 +304,7 @@ class DensityModel(KerasContract, abc.ABC):
 
         Endpoints (`context` added where the model is conditional):
 
-            log_prob(x)        x: [N, event...] → [N]
+            log_prob(x)        x: [N, event...] → [N], where there is a density
             sample(n, seed)    n: int32 [], seed: int32 [2] or [] → [n, event...]
             forward(z)         base → data, where the distribution has a bijector
             inverse(x)         data → base, likewise
@@ -344,10 +347,10 @@ class DensityModel(KerasContract, abc.ABC):
             numbers = self._log_dets.numbers()
             return log_prob_with_calls(self._adapter, x, context, numbers)
 
-        endpoints: dict[str, Any] = {
-            "log_prob": (log_prob, [x, *context]),
-            "sample": (sample, [count, seed, *context]),
-        }
+        endpoints: dict[str, Any] = {}
+        if self.has_density:
+            endpoints["log_prob"] = (log_prob, [x, *context])
+        endpoints["sample"] = (sample, [count, seed, *context])
         if self._adapter.shares_paths:
             endpoints["log_prob_with_calls"] = (with_calls, [x, *context])
         if self.base_event_shape is not None:

@@ -105,7 +105,6 @@ class FlowModel(DensityModel):
         name: str = "flow_model",
     ) -> None:
         super().__init__(distribution, name=name)
-        self.has_density = True
         tracked = track(distribution, self._evaluate_once)
         self.networks = tracked.layers
         for variable in tracked.adopted:

@@ -50,11 +50,13 @@ class MaskedAutoregressiveNetwork(Conditioner):
 
     Args:
         event_size: D, the features in and out.
+        block_sizes: B sizes with sum D: the parameters are those of blocks of
+            features, each a function of the blocks before it. None: single features.
         **options: `hidden_sizes`, `context_size` and the others of `Conditioner`.
 
     Input shape: [batch..., D], context [..., context_size].
 
-    Output shape: [batch..., num_parameters, D].
+    Output shape: [batch..., num_parameters, D]; of blocks [..., num_parameters, B].
 
     Reference: Germain et al. (2015), "MADE", arXiv:1502.03509, eq. 8 to 10.
     """
@@ -62,12 +64,21 @@ class MaskedAutoregressiveNetwork(Conditioner):
     def __init__(
         self,
         event_size: int,
+        *,
+        block_sizes: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.event_size = event_size
+        self.block_sizes = None if block_sizes is None else tuple(block_sizes)
+        sizes = self.block_sizes or (1,) * event_size
+        if sum(sizes) != event_size or min(sizes) < 1:
+            raise ValueError(
+                f"block_sizes must be positive with sum {event_size}, received {sizes}."
+            )
+        self.num_blocks = len(sizes)
         masks = _masks(
-            event_size, self.context_size or 0, self.hidden_sizes, self.num_parameters
+            sizes, self.context_size or 0, self.hidden_sizes, self.num_parameters
         )
         self.hidden_layers = [
             MaskedDense(
@@ -84,13 +95,13 @@ class MaskedAutoregressiveNetwork(Conditioner):
         self.built = True
 
     def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the parameters, [batch..., num_parameters, D]."""
+        """Returns the parameters, [batch..., num_parameters, D or B]."""
         hidden = self.with_context(x, context)
         # One batch axis: Keras' Dense refuses none.
         hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
         for layer in self.hidden_layers:
             hidden = layer(hidden)
-        shape = tf.concat([tf.shape(x)[:-1], [self.num_parameters, self.event_size]], 0)
+        shape = tf.concat([tf.shape(x)[:-1], [self.num_parameters, self.num_blocks]], 0)
         return tf.reshape(self.output_layer(hidden), shape)
 
     def solve(
@@ -126,7 +137,8 @@ class MaskedAutoregressiveNetwork(Conditioner):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""
-        return {**super().get_config(), "event_size": self.event_size}
+        own = {"event_size": self.event_size, "block_sizes": self.block_sizes}
+        return {**super().get_config(), **own}
 
 
 def _degrees(event_size: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
@@ -141,15 +153,19 @@ def _degrees(event_size: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
 
 
 def _masks(
-    event_size: int, context_size: int, hidden_sizes: Sequence[int], parameters: int
+    sizes: Sequence[int],
+    context_size: int,
+    hidden_sizes: Sequence[int],
+    parameters: int,
 ) -> list[np.ndarray]:
     """One [inputs, outputs] mask a layer, the output's parameter-major."""
-    # Features have degrees 1 … D; context has degree 0 and reaches every unit.
-    degrees = np.concatenate([np.arange(1, event_size + 1), np.zeros(context_size)])
+    # Blocks have degrees 1 … B; context has degree 0 and reaches every unit.
+    blocks = np.arange(1, len(sizes) + 1)
+    degrees = np.concatenate([blocks.repeat(sizes), np.zeros(context_size)])
     masks = []
-    for hidden_degrees in _degrees(event_size, hidden_sizes):
+    for hidden_degrees in _degrees(len(sizes), hidden_sizes):
         masks.append(degrees[:, None] <= hidden_degrees[None, :])
         degrees = hidden_degrees
-    outputs = np.tile(np.arange(1, event_size + 1), parameters)
+    outputs = np.tile(blocks, parameters)
     masks.append(degrees[:, None] < outputs[None, :])
     return [mask.astype("float32") for mask in masks]

@@ -29,11 +29,13 @@ from tfp_flows.objectives.penalties.trajectory import (
     polynomial_residual,
 )
 from tfp_flows.objectives.residuals import MixtureLikelihood, ResidualWeights
+from tfp_flows.objectives.scores.energy_score import EnergyScore
 
 __all__ = [
     "BoostedBound",
     "BoundTerms",
     "ENERGIES",
+    "EnergyScore",
     "Evaluation",
     "FlowMatching",
     "FromFields",

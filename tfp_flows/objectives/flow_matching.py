@@ -5,12 +5,14 @@ import math
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from tfp_flows.objectives.couplings import nearest_in_orbits, nearest_overall
 from tfp_flows.objectives.objective import FromFields, Terms
 
 __all__ = ["FlowMatching"]
+
+_COUPLINGS = {"optimal": nearest_overall, "orbit": nearest_in_orbits}
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
@@ -39,11 +41,15 @@ class FlowMatching(FromFields):
         path: "straight" or "gaussian".
         coupling: "independent", or "optimal": the draws are permuted in the batch so
             that Σ |u − z|² is least, which straightens the paths, at O(N³) by SciPy's
-            assignment solver; not under XLA, and of up to 1,024 rows at once.
+            assignment solver; not under XLA, and of up to 1,024 rows at once. Or
+            "orbit", for a flow of particles that rotations and permutations do not
+            change: before that each draw's particles are assigned to a row's, and
+            turned onto them; of up to 32 rows at once.
 
     Reference: Lipman et al. (2023), "Flow Matching for Generative Modeling",
     arXiv:2210.02747, eq. 9 and 22; the coupling: Tong et al. (2024),
-    arXiv:2302.00482, section 3.2.3.
+    arXiv:2302.00482, section 3.2.3; of orbits:
+    Klein et al. (2023), arXiv:2306.15030.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"seed", "velocity"})
@@ -54,7 +60,7 @@ class FlowMatching(FromFields):
     def __post_init__(self) -> None:
         allowed = {
             "path": ("straight", "gaussian"),
-            "coupling": ("independent", "optimal"),
+            "coupling": ("independent", *_COUPLINGS),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -68,8 +74,8 @@ class FlowMatching(FromFields):
         velocity, end_time = evaluation.velocity
         seeds = tf.unstack(tf.random.split(seed, 2))
         u, z = map(tf.stop_gradient, evaluation.ends(seeds[0]))
-        if self.coupling == "optimal":
-            z = _nearest_overall(u, z)
+        if self.coupling in _COUPLINGS:
+            z = _COUPLINGS[self.coupling](u, z)
         # One time in each of N equal parts of the way: less noise than N times apart.
         rows = tf.shape(u)[0]
         order, offsets = tf.unstack(
@@ -87,20 +93,3 @@ class FlowMatching(FromFields):
             target = 0.5 * math.pi * (tf.cos(angle) * z - tf.sin(angle) * u)
         found = velocity(s * end_time, x)
         return Terms(tf.reduce_sum((found - target / end_time) ** 2, axis=axes))
-
-
-def _nearest_overall(u: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-    def assign(u: np.ndarray, z: np.ndarray) -> np.ndarray:
-        from scipy.optimize import linear_sum_assignment
-
-        order = np.arange(len(z))
-        for start in range(0, len(z), 1024):
-            here = slice(start, start + 1024)
-            left, right = u[here], z[here]
-            squares = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T
-            order[here] = start + linear_sum_assignment(squares)[1]
-        return order
-
-    flat = [tf.reshape(one, [tf.shape(one)[0], -1]) for one in (u, z)]
-    order = tf.numpy_function(assign, flat, tf.int64, stateful=False)
-    return tf.ensure_shape(tf.gather(z, order), z.shape)

@@ -43,6 +43,8 @@ class Evaluation(Protocol):
         context: [N, C], or None.
         known: [N], a column that came with the rows; a batch without one is refused.
         log_prob: [N], log p(x | context), nats.
+        scale: [D], standard deviations of the data's columns, where the distribution
+            has them; else None.
         learned_inverses: the layers that keep a learned inverse, nearest the data
             first.
         path: for each continuous layer what its `path(input)` returns: the states of
@@ -55,6 +57,7 @@ class Evaluation(Protocol):
     context: tf.Tensor | None
     known: tf.Tensor
     log_prob: tf.Tensor
+    scale: tf.Tensor | None
     learned_inverses: Sequence[tfb.Bijector]
     path: Any
     velocity: Any
@@ -69,10 +72,23 @@ class Evaluation(Protocol):
     def samples(self, n: int, seed: tf.Tensor) -> tf.Tensor:
         """Returns [n, event...], or [n, N, event...] with a context, with gradients."""
 
+    def conditionals(
+        self, n: int, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Sequence[int]]:
+        """Returns rows and draws at the one layer of blocks, and the blocks' sizes.
+
+        [N, D], and [n, N, D]: each block given the row's own blocks before it.
+        """
+
     def layer_inputs(
         self, num_rows: int | None = None
     ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
         """Returns each layer with what arrives at it, of the first rows or of all."""
+
+    def layer_passages(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+        """And with its image there, as computed; None where its inverse is taken."""
 
 
 class Objective(Protocol):

@@ -1,6 +1,7 @@
 """Pure tensor functions: no variables, no Keras."""
 
 from tfp_flows.ops.affine import Affine
+from tfp_flows.ops.center_of_mass import centered
 from tfp_flows.ops.conv2d import (
     adjoint_kernel,
     conv2d,
@@ -45,6 +46,7 @@ __all__ = [
     "RationalQuadratic",
     "adjoint_kernel",
     "bounded_log_scale",
+    "centered",
     "conv2d",
     "conv2d_log_abs_det",
     "conv2d_matrix",

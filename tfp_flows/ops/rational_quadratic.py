@@ -1,6 +1,7 @@
 """Monotone rational-quadratic spline with linear tails."""
 
 import dataclasses
+import itertools
 import math
 from typing import NamedTuple
 
@@ -103,46 +104,52 @@ class RationalQuadratic:
         )
 
     def _find_bin(self, value: tf.Tensor, parameters: tf.Tensor, inverse: bool) -> _Bin:
-        """Selects the bin by a one-hot mask, [batch..., K, D].
+        """Selects the bin by a one-hot mask, [K, batch..., D].
 
-        On these sizes a masked sum is faster than a gather, whose gradient is a
-        scatter.
+        Bins first: slices and sums over them then run along whole arrays. Only what is
+        searched is accumulated, and slopes are mapped after they are selected. A masked
+        sum is faster than a gather, whose gradient is a scatter.
         """
         count = self.num_bins
-        widths, heights, slopes = tf.split(
-            parameters, [count, count, count - 1], axis=-2
+        missing = max(0, value.shape.rank + 1 - parameters.shape.rank)
+        axes = list(range(parameters.shape.rank))
+        bins_first = tf.transpose(parameters, [axes.pop(-2), *axes])
+        bins_first = bins_first[(slice(None), *[tf.newaxis] * missing)]
+        widths, heights, slopes = tf.split(bins_first, [count, count, count - 1])
+        widths, x_unit = self._bin_sizes(widths)
+        heights, y_unit = self._bin_sizes(heights)
+        searched, unit = (heights, y_unit) if inverse else (widths, x_unit)
+        knots = tf.stack(list(itertools.accumulate(tf.unstack(searched, count)[:-1])))
+        beyond = tf.cast((value + self.bound) / unit >= knots, value.dtype)
+        edge = tf.ones_like(beyond[:1])
+        mask = tf.concat([edge, beyond], 0) - tf.concat([beyond, 0 * edge], 0)
+        return _Bin(
+            left=_selected(beyond, widths[:-1]) * x_unit - self.bound,
+            width=_selected(mask, widths) * x_unit,
+            bottom=_selected(beyond, heights[:-1]) * y_unit - self.bound,
+            height=_selected(mask, heights) * y_unit,
+            left_slope=self._inner_slopes(_selected(mask[1:], slopes)),
+            right_slope=self._inner_slopes(_selected(mask[:-1], slopes)),
         )
-        widths, heights = self._bin_sizes(widths), self._bin_sizes(heights)
-        right = tf.cumsum(widths, axis=-2) - self.bound
-        top = tf.cumsum(heights, axis=-2) - self.bound
-        inner_knots = (top if inverse else right)[..., :-1, :]
-        beyond = tf.cast(value[..., tf.newaxis, :] >= inner_knots, value.dtype)
-        edge = tf.ones_like(beyond[..., :1, :])
-        mask = tf.concat([edge, beyond], -2) - tf.concat([beyond, 0 * edge], -2)
-        slopes = self._inner_slopes(slopes)
-        edge = tf.ones_like(slopes[..., :1, :])
-        fields = (
-            right - widths,
-            widths,
-            top - heights,
-            heights,
-            tf.concat([edge, slopes], -2),
-            tf.concat([slopes, edge], -2),
-        )
-        return _Bin(*(tf.reduce_sum(mask * field, axis=-2) for field in fields))
 
-    def _bin_sizes(self, unnormalized: tf.Tensor) -> tf.Tensor:
-        """Softmax with a floor; sums to 2B along the bins."""
-        top = tf.stop_gradient(tf.reduce_max(unnormalized, axis=-2, keepdims=True))
+    def _bin_sizes(self, unnormalized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Softmax with a floor: sizes, and the unit in which they sum to 2B."""
+        top = tf.stop_gradient(tf.reduce_max(unnormalized, axis=0))
         weight = tf.exp(unnormalized - top)
-        share = weight / tf.reduce_sum(weight, axis=-2, keepdims=True)
+        total = tf.reduce_sum(weight, axis=0)
         free = 1.0 - self.min_bin_size * self.num_bins
-        return 2.0 * self.bound * (self.min_bin_size + free * share)
+        unit = 2.0 * self.bound * free / total
+        return weight + self.min_bin_size / free * total, unit
 
     def _inner_slopes(self, unbounded: tf.Tensor) -> tf.Tensor:
-        # The offset makes the slope exactly one, the identity, at zero.
+        # The offset makes the slope exactly one, the identity, at zero, which is also
+        # what the outer knots select.
         offset = math.log(math.expm1(1.0 - self.min_slope))
         return self.min_slope + tf.nn.softplus(unbounded + offset)
+
+
+def _selected(mask: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(mask * field, axis=0)
 
 
 def _evaluate(t: tf.Tensor, b: _Bin) -> tuple[tf.Tensor, tf.Tensor]:

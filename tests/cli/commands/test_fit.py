@@ -106,6 +106,7 @@ def test_interrupted_run_resumes_to_the_same_result(
     assert not partial.exists()
 
 
+@pytest.mark.slow
 def test_killed_after_training_resumes_with_the_report(
     uninterrupted, tmp_path, monkeypatch
 ):
@@ -171,6 +172,7 @@ def test_damaged_checkpoint_is_named(diverged, tmp_path, refused):
     assert "--overwrite" in message
 
 
+@pytest.mark.slow
 def test_killed_while_cleaning_up_leaves_a_complete_run(
     no_pages, tables, tmp_path, monkeypatch
 ):
@@ -198,6 +200,7 @@ def test_failure_before_the_first_checkpoint_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
+@pytest.mark.slow
 def test_interruption_before_the_first_checkpoint_resumes_to_the_same_result(
     uninterrupted, tmp_path, monkeypatch, refused
 ):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from tfp_flows.diagnostics import plots
-from tfp_flows.diagnostics.plots import limits
+from tfp_flows.diagnostics.plots import limits, weight_plot
 from tfp_flows.diagnostics.plots.theme import (
     DARK,
     LIGHT,
@@ -19,6 +19,7 @@ from tfp_flows.diagnostics.plots.theme import (
     rgb,
     shortened,
 )
+from tfp_flows.estimation.importance import WeightedDraws
 
 
 @pytest.fixture
@@ -261,3 +262,12 @@ def test_package_does_not_load_matplotlib_or_tensorflow():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert output.stdout.strip() == "set()"
+
+
+def test_weights_carry_their_verdict(rng):
+    good = WeightedDraws(np.zeros(1000), rng.normal(scale=0.1, size=1000))
+    heavy = WeightedDraws(np.zeros(1000), rng.standard_cauchy(size=1000))
+    for weighted, verdict in ((good, " reliable"), (heavy, "not reliable")):
+        figure = weight_plot(weighted)
+        assert any(verdict in text.get_text() for text in figure.texts)
+        assert all(len(axis.patches) + len(axis.lines) for axis in figure.axes)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.bijectors.initialization.draws import rotation
 from tfp_flows.bijectors.initialization.whitening_matrix import closest_whitening
 from tfp_flows.bijectors.trainable import TrainableBijector
 
@@ -98,8 +99,8 @@ class Linear(TrainableBijector):
 
     def _inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         lower, upper = self._triangles()
-        unpermuted = tf.gather(_rows(y), tf.argsort(self.permutation), axis=-1)
-        x = tf.linalg.triangular_solve(lower, tf.transpose(unpermuted))
+        unpermuted = tf.gather(tf.transpose(_rows(y)), tf.argsort(self.permutation))
+        x = tf.linalg.triangular_solve(lower, unpermuted)
         x = tf.linalg.triangular_solve(upper, x, lower=False)
         return (
             tf.reshape(tf.transpose(x), tf.shape(y)),
@@ -137,8 +138,7 @@ def _factors(
         raise ValueError(
             f'initial must be "identity" or "rotation", received {initial!r}.'
         )
-    rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=[size, size]))
-    order, lower, upper = _lu(rotation)
+    order, lower, upper = _lu(rotation(size, seed))
     return order, np.tril(lower, -1), np.diag(upper), np.triu(upper, 1)
 
 

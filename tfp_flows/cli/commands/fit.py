@@ -4,13 +4,14 @@ import argparse
 import dataclasses
 import importlib.util
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 import tfp_flows
 from tfp_flows import data
 from tfp_flows.cli.errors import RunError, RunInterrupted, in_flags
-from tfp_flows.cli.flows import check_base, choose_flow
+from tfp_flows.cli.flows import check_base, check_energy, choose_flow
 from tfp_flows.cli.parser import parse_bound
 from tfp_flows.cli.runs.files import naming
 from tfp_flows.cli.runs.folder import RunDir
@@ -21,7 +22,7 @@ from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
 from tfp_flows.screening import row_keys
 
-__all__ = ["run"]
+__all__ = ["check_packages", "run", "train_or_leave"]
 
 # What the end of a run needs, beyond what its beginning does.
 _PACKAGES = {"matplotlib": "matplotlib"}
@@ -36,10 +37,10 @@ def run(namespace: argparse.Namespace) -> None:
     place = RunDir(pathlib.Path(options.out).resolve())
     again = {"resume": options.resume, "overwrite": options.overwrite}
     place.check(options.data, **again)
-    _check_packages()
+    check_packages()
     task = _prepare(options, place)
     with place.opened(_record(task), **again), naming(place.partial):
-        progress = _train_or_leave(task, place)
+        progress = train_or_leave(lambda: _train_and_report(task), place)
         # A kill between the two leaves a complete run with a checkpoint too many.
         place.finish(overwrite=options.overwrite)
         progress.remove(place.final)
@@ -48,16 +49,21 @@ def run(namespace: argparse.Namespace) -> None:
     )
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Refuses to begin without what the end of a run needs."""
     for module, package in _PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             raise data.missing_package(package, "cli", "the report of tfp-flows fit")
 
 
 def _prepare(options: FitOptions, place: RunDir) -> Task:
+    if options.data in data.PARTICLE_SETS:
+        # Drawn with its help, before anything else loads it.
+        load_tensorflow()
     table = data.load(
         options.data,
         columns=options.columns,
+        target=options.target,
         context=options.context,
         exclude=options.exclude,
         weights=options.weights,
@@ -86,7 +92,10 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         keys=_keys_of_copies(table, description),
     )
     flow = choose_flow(options.flow, table)
-    check_base(options.base, flow)
+    check_base(options.base, flow, options.boost)
+    if options.objective == "energy":
+        check_energy(options.base, flow, options.boost, options.integers)
+        options = dataclasses.replace(options, base="gaussian")
     grid = dict(description.grid if options.integers == "dequantize" else ())
     bounds = tuple(map(parse_bound, options.bounds))
     data.check_bounds(table, bounds, tuple(grid))
@@ -129,7 +138,21 @@ def _check_parts(task: Task) -> None:
     if train.image_shape is None:
         _check_varying(train.name, train.columns, train.values)
     if train.context is not None:
+        _check_categories(train)
         _check_varying(train.name, train.context_columns, train.context)
+
+
+def _check_categories(train: data.Table) -> None:
+    """Refuses a text of which the training rows have no example."""
+    for name, texts in train.categories:
+        for text in texts[1:]:
+            column = train.context_columns.index(f"{name}={text}")
+            if train.context is not None and not train.context[:, column].any():
+                raise data.DataError(
+                    f"{train.name}: {text!r} in column {name!r} is in none of the "
+                    f"{train.num_rows:,} training rows: join rare texts, or leave the "
+                    f"column out with --exclude {name}"
+                )
 
 
 def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:
@@ -142,18 +165,22 @@ def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> Non
         )
 
 
-def _train_or_leave(task: Task, place: RunDir) -> Progress:
+def train_or_leave(train: Callable[[], Progress], place: RunDir) -> Progress:
     """Trains; an interrupted run can be resumed, a failed one where it got far enough.
+
+    Args:
+        train: does it, and writes the results.
+        place: of the run.
 
     Raises:
         RunInterrupted: says how to go on.
     """
     try:
-        return _train_and_report(task)
+        return train()
     except KeyboardInterrupt:
         done = " before the first checkpoint"
         if place.has_checkpoint:
-            done = f"; what is done is kept in {task.folder}"
+            done = f"; what is done is kept in {place.partial}"
         raise RunInterrupted(
             f"interrupted{done}: repeat the command with --resume to go on"
         ) from None

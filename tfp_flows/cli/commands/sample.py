@@ -15,7 +15,6 @@ from tfp_flows.cli.results.writers import (
 from tfp_flows.cli.runs.files import new_file
 from tfp_flows.cli.runs.target import announce, check_target, new_text
 from tfp_flows.cli.startup import load_tensorflow
-from tfp_flows.data import DataError, Schema, stream_rows
 
 __all__ = ["run"]
 
@@ -62,16 +61,4 @@ def _context(fitted: FittedRun, source: str | None) -> np.ndarray | None:
         return None
     if source is None:
         return fitted.held_out()[1]
-    known = fitted.schema
-    schema = Schema(
-        columns=names,
-        source_columns=known.source_columns,
-        header=known.header,
-        missing=known.missing,
-    )
-    blocks = stream_rows(source, schema, batch_size=65_536)
-    context = np.concatenate([values for values, _ in blocks])
-    if not np.isfinite(context).all():
-        row = int(np.argmin(np.isfinite(context).all(axis=1)))
-        raise DataError(f"{source}: row {row + 1} holds NaN or an infinity: mend it")
-    return context
+    return fitted.read_context(source)

@@ -12,17 +12,36 @@ from tfp_flows.cli.runs.contents import LOCK
 from tfp_flows.cli.runs.files import reading
 from tfp_flows.cli.runs.lock import check_unlocked
 from tfp_flows.cli.runs.record import RunRecord
-from tfp_flows.data import Schema
+from tfp_flows.data import DataError, Schema, stream_rows
 
 if TYPE_CHECKING:
     from tfp_flows.cli.results.comparison import Yardsticks
-    from tfp_flows.models import DensityModel
+    from tfp_flows.models import AlignFlow, DensityModel
 
-__all__ = ["FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
+__all__ = [
+    "EXTRAPOLATED",
+    "FittedRun",
+    "HELD_OUT",
+    "MODEL",
+    "YARDSTICKS",
+    "is_extrapolated",
+]
 
 MODEL = "model.keras"
 HELD_OUT = "held_out.npz"
 YARDSTICKS = "yardsticks.npz"
+
+EXTRAPOLATED = 0.01
+
+
+def is_extrapolated(ranks: np.ndarray, num_references: int) -> np.ndarray:
+    """Whether rows are as unlikely as 1 % of the held-out ones, or more than all.
+
+    Args:
+        ranks: p-values, any shape.
+        num_references: number of held-out rows that they are of.
+    """
+    return ranks <= max(EXTRAPOLATED, 1 / (num_references + 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +57,15 @@ class FittedRun:
     record: RunRecord
 
     @classmethod
-    def read(cls, folder: str | pathlib.Path) -> "FittedRun":
-        """Reads the record; the model is not loaded yet."""
+    def read(
+        cls, folder: str | pathlib.Path, *, alignment: bool = False
+    ) -> "FittedRun":
+        """Reads the record; the model is not loaded yet.
+
+        Args:
+            folder: DIR.
+            alignment: whether the run has to be of `align`, and not of `fit`.
+        """
         path = pathlib.Path(folder)
         partial = path.with_name(path.name + ".partial")
         if not path.exists() and partial.exists():
@@ -47,7 +73,16 @@ class FittedRun:
             raise RunError(
                 f"{path}: the run is not complete: repeat its command with --resume"
             )
-        return cls(path, RunRecord.read(path))
+        record = RunRecord.read(path)
+        if record.is_alignment != alignment:
+            wrote, reads = "fit", "score, sample and evaluate"
+            if record.is_alignment:
+                wrote, reads = "align", "translate"
+            raise RunError(
+                f"{path}: tfp-flows {wrote} wrote this folder, which is for tfp-flows "
+                f"{reads}: give another folder or command"
+            )
+        return cls(path, record)
 
     @property
     def schema(self) -> Schema:
@@ -62,6 +97,39 @@ class FittedRun:
             given = 0 if context is None else context.shape[1]
         self._check_widths(HELD_OUT, self._widths[0], given)
         return density, context
+
+    def read_context(self, source: str) -> np.ndarray:
+        """Returns the context columns of a file or built-in set, [N, C].
+
+        Raises:
+            DataError: a column is missing, or a number is not finite.
+        """
+        known = self.schema
+        schema = Schema(
+            columns=known.context_columns,
+            source_columns=known.source_columns,
+            header=known.header,
+            missing=known.missing,
+            categories=known.categories,
+        )
+        blocks = stream_rows(source, schema, batch_size=65_536)
+        context = np.concatenate([values for values, _ in blocks])
+        if not np.isfinite(context).all():
+            row = int(np.argmin(np.isfinite(context).all(axis=1)))
+            raise DataError(
+                f"{source}: row {row + 1} holds NaN or an infinity: mend it"
+            )
+        return context
+
+    def held_out_of_domains(self) -> dict[str, np.ndarray]:
+        """Returns the held-out rows' log-densities by domain, of an alignment."""
+        return self._arrays(HELD_OUT)
+
+    def alignment(self) -> "AlignFlow":
+        """Loads the model of an alignment."""
+        model = load_model(self.folder / MODEL, len(self.schema.columns))
+        self._check_widths(MODEL, int(np.prod(model.event_shape)), 0)
+        return model
 
     def model(self) -> "DensityModel":
         """Loads the model."""
@@ -79,7 +147,8 @@ class FittedRun:
             yardsticks = Yardsticks.from_arrays(arrays)
             given = yardsticks.gaussian.context_size
             size = len(yardsticks.gaussian.shift) - given
-        self._check_widths(YARDSTICKS, size, given)
+        fixed = self._widths[0] - self.schema.degrees_of_freedom
+        self._check_widths(YARDSTICKS, size + fixed, given)
         return yardsticks
 
     @property

@@ -17,6 +17,7 @@ from tfp_flows.cli.results.comparison import (
 )
 from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, YARDSTICKS
 from tfp_flows.cli.results.floor import Floor, linear_floor
+from tfp_flows.cli.results.forecasts import Forecasts, forecast
 from tfp_flows.cli.results.pages import write_pages
 from tfp_flows.cli.results.support import bounds_hint
 from tfp_flows.cli.rows import log_density_function
@@ -28,7 +29,7 @@ from tfp_flows.diagnostics import Result
 from tfp_flows.distributions.structure import grid_step
 from tfp_flows.models import DensityModel
 
-__all__ = ["write_outcome"]
+__all__ = ["write_history", "write_outcome"]
 
 
 def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
@@ -42,7 +43,7 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     folder, test = task.folder, task.test
     model.save(folder / MODEL)
     _export(model, folder / "saved_model")
-    _write_history(folder / "history.csv", progress)
+    write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
     rows = test.equal_rows()
     _write_held_out(folder / HELD_OUT, test.take(rows), density[rows])
@@ -50,12 +51,15 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     np.savez_compressed(folder / YARDSTICKS, **yardsticks.to_arrays())
     densities = {_title(task, model): density, **others}
     results = compare(densities, task.schema, test.weight)
-    _write_metrics(task, model, progress, results, floor)
-    write_pages(task, model, progress, results, density, levels)
+    forecasts = forecast(task, model)
+    _write_metrics(task, model, progress, results, floor, forecasts)
+    write_pages(task, model, progress, results, density, levels, forecasts)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     if (line := extreme_row(test, densities)) is not None:
         print(line)
     print(floor.line())
+    if forecasts is not None:
+        print("\n" + forecasts.table())
     if (hint := bounds_hint(task, model)) is not None:
         print(hint)
     if progress.calls:
@@ -102,7 +106,8 @@ def _others(
     return yardsticks, floor, levels, unweighted
 
 
-def _write_history(path: pathlib.Path, progress: Progress) -> None:
+def write_history(path: pathlib.Path, progress: Progress) -> None:
+    """Writes a line for each complete epoch."""
     with path.open("w", newline="") as lines:
         # The start, before the first epoch, has no training loss.
         writer = csv.DictWriter(lines, list(progress.history[-1]))
@@ -121,16 +126,21 @@ def _write_metrics(
     progress: Progress,
     results: tuple[Result, ...],
     floor: Floor,
+    forecasts: Forecasts | None,
 ) -> None:
+    validation = {"validation_nats": -progress.best_loss}
+    if task.unit != "nats":
+        validation = {"validation_energy_score": progress.best_loss}
     content = {
         "flow": task.flow,
         "epochs": progress.epoch,
         "components": len(getattr(model, "component_models", [model])),
         "best_epoch": progress.best_epoch,
         "start": progress.start,
-        "validation_nats": -progress.best_loss,
+        **validation,
         "rows": task.counts,
         "held_out": [result._asdict() for result in results],
         "linear_floor": floor._asdict(),
+        **({} if forecasts is None else {"forecasts": forecasts.record()}),
     }
     write_json(task.folder / "metrics.json", content)

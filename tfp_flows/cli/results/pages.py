@@ -6,12 +6,14 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import diagnostics
+from tfp_flows.cli.results.forecasts import Forecasts
 from tfp_flows.cli.rows import draw_rows, log_density_function
 from tfp_flows.cli.training.choice import Start
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import Table
+from tfp_flows.data import PARTICLE_SETS, Table
+from tfp_flows.energies import PARTICLE_SYSTEMS
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_pages"]
@@ -22,6 +24,9 @@ _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
 # Of wide tables fewer rows are drawn and scored: not more numbers than these, but
 # enough rows for the quantile of 1 %.
 _TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
+
+# Flows whose own base is one normal distribution.
+_GAUSSIAN = ("equivariant", "glow")
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -34,6 +39,7 @@ def write_pages(
     results: tuple[diagnostics.Result, ...],
     log_density: np.ndarray,
     levels: dict[str, float],
+    forecasts: Forecasts | None = None,
 ) -> None:
     """Writes `report.html` and its pictures to the task's folder.
 
@@ -44,6 +50,7 @@ def write_pages(
         results: likelihoods of the held-out rows, the model's first.
         log_density: [N], of the held-out rows.
         levels: negative log-likelihoods of yardsticks on the validation rows.
+        forecasts: draws for held-out rows, where targets were named.
     """
     shown = task.test.equal_rows()[:_MOST_HELD_OUT]
     test = task.test.take(shown)
@@ -52,7 +59,9 @@ def write_pages(
         bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
         count = min(bounded, _TABLE_SAMPLES)
     samples, given = _draws(task, model, test, count)
-    ranks, shared = _ranks(task, model, test, samples)
+    ranks, shared = None, None
+    if test.particle_shape is None:
+        ranks, shared = _ranks(task, model, test, samples)
     options = task.options
     counts = " / ".join(f"{count:,}" for count in task.counts.values())
     calls = progress.calls and {"calls of the velocity a row": progress.calls}
@@ -78,8 +87,11 @@ def write_pages(
         context=test.context,
         context_columns=test.context_columns,
         image_shape=test.image_shape,
+        particle_shape=test.particle_shape,
+        energies=_energies(test, samples),
         settings={
             "flow": task.flow,
+            "objective": options.objective,
             "base": _base(task, progress),
             "weights": f"{count_weights(model):,}",
             "batch size": task.batch_size,
@@ -90,17 +102,34 @@ def write_pages(
             "tfp_flows": tfp_flows.__version__,
             **(calls or {}),
         },
-        levels=levels,
+        # Yardsticks have a likelihood and no other loss.
+        levels=levels if task.unit == "nats" else {},
+        unit=task.unit,
+        forecast=None
+        if forecasts is None
+        else (task.test.values[forecasts.rows], forecasts.draws),
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)
+
+
+def _energies(test: Table, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of held-out rows and samples of a set whose energy is known."""
+    if test.name not in PARTICLE_SETS or test.particle_shape is None:
+        return None
+    energy = PARTICLE_SYSTEMS[test.name].energy
+    return tuple(
+        energy(x.reshape(-1, *test.particle_shape).astype("float64")).numpy()
+        for x in (test.values, samples)
+    )
 
 
 def _base(task: Task, progress: Progress) -> str:
     start = Start(**progress.start)
     if start.base != "given":
         return str(start)
-    return task.options.base or ("mixture" if task.flow != "glow" else "gaussian")
+    own = "gaussian" if task.flow in _GAUSSIAN else "mixture"
+    return task.options.base or own
 
 
 def _draws(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfp_flows.data import Schema, missing_package
 
-__all__ = ["ENDINGS", "column_types", "write_lines", "write_rows"]
+__all__ = ["ENDINGS", "column_types", "quoted", "write_lines", "write_rows"]
 
 ENDINGS = (".csv", ".parquet", ".npy", ".npz")
 
@@ -66,7 +66,7 @@ def column_types(
 
 def write_lines(lines: TextIO, schema: Schema, blocks: Blocks) -> None:
     """Writes rows as lines of .csv, those of `write_rows`, to an open stream."""
-    lines.write(",".join(map(_quoted, _names(schema))) + "\n")
+    lines.write(",".join(map(quoted, _names(schema))) + "\n")
     exact = [name in schema.integer_columns for name in schema.columns]
     exact += [True] * len(schema.context_columns)
     written = [_shortest if whole else _nine_digits for whole in exact]
@@ -159,5 +159,6 @@ def _images(schema: Schema, rows: list[np.ndarray]) -> np.ndarray:
     return images.reshape(len(images), *shape)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Returns a column's name as a cell of a .csv file."""
     return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name

@@ -24,7 +24,8 @@ STATE, LOCK = "state.json", "run.lock"
 
 _RESULTS = ("history.csv", "metrics.json", "report.html", "saved_model")
 _ARRAYS = ("held_out.npz", "yardsticks.npz")
-_PICTURES = ("learning_curve", "samples", "scores", "ranks", "worst_rows")
+_PICTURES = ("learning_curve", "samples", "scores", "ranks", "forecasts", "worst_rows")
+_FIELDS = "translation-*.png"
 _MODELS = ("model.keras", "epoch-*.keras", "unfinished.keras")
 # A look at a folder writes these.
 _OF_THE_DESKTOP = (".DS_Store", "Thumbs.db")
@@ -32,6 +33,7 @@ _PATTERNS = (
     *(RECORD, STATE, LOCK),
     *(*_RESULTS, *_ARRAYS, *_MODELS, *_OF_THE_DESKTOP),
     *(f"{name}.png" for name in _PICTURES),
+    _FIELDS,
     beside(pathlib.Path("*.json")).name,
 )
 

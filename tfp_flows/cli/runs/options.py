@@ -1,55 +1,30 @@
-"""What a user asked `fit` for."""
+"""What a user asked `fit` or `align` for."""
 
 import argparse
 import dataclasses
 import sys
 from typing import Any, Literal
 
-__all__ = ["FitOptions"]
+__all__ = ["AlignOptions", "FitOptions"]
 
 # Where and how loudly to run; they do not change the model.
 _NOT_COMPARED = ("data", "out", "resume", "overwrite", "quiet")
 
 
 @dataclasses.dataclass(frozen=True)
-class FitOptions:
-    """Options of `tfp-flows fit`; the parser documents each."""
+class _Options:
+    """Options of a command that trains; the parser documents each."""
 
-    data: str
-    out: str
-    flow: str | None
-    base: str | None
-    whiten: Literal["yes", "no"] | None
-    boost: int | Literal["auto"] | None
-    epochs: int
-    patience: int
-    batch_size: int | None
-    learning_rate: float
-    seed: int
-    columns: tuple[str, ...] | None
-    context: tuple[str, ...] | None
-    exclude: tuple[str, ...]
-    validation: float
-    test: float
-    split: Literal["random", "tail"]
-    integers: Literal["refuse", "dequantize", "continuous"]
-    drop_invalid: bool
-    resume: bool = False
-    overwrite: bool = False
-    quiet: bool = False
-    weights: str | None = None
-    bounds: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    header: Literal["yes", "no", "auto"] = "auto"
+    quiet: bool = dataclasses.field(default=False, kw_only=True)
 
     @classmethod
-    def from_namespace(cls, namespace: argparse.Namespace) -> "FitOptions":
+    def from_namespace(cls, namespace: argparse.Namespace) -> Any:
         """Takes the options of this class from a parsed command line."""
         values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             value = getattr(namespace, field.name)
             values[field.name] = tuple(value) if isinstance(value, list) else value
-        is_matched = values["flow"] == "continuous" and values["boost"] is None
+        is_matched = values.get("flow") == "continuous" and not values["boost"]
         values["epochs"] = values["epochs"] or (30 if is_matched else 100)
         return cls(**values)
 
@@ -77,6 +52,63 @@ class FitOptions:
                 flag = name.replace("_", "-")
                 return f"--{flag} was {_text(before)} and is now {_text(now)}"
         return None
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions(_Options):
+    """Options of `tfp-flows fit`; the parser documents each."""
+
+    data: str
+    out: str
+    flow: str | None
+    base: str | None
+    whiten: Literal["yes", "no"] | None
+    boost: int | Literal["auto"] | None
+    epochs: int
+    patience: int
+    batch_size: int | None
+    learning_rate: float
+    seed: int
+    columns: tuple[str, ...] | None
+    context: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    validation: float
+    test: float
+    split: Literal["random", "tail"]
+    integers: Literal["refuse", "dequantize", "continuous"]
+    drop_invalid: bool
+    resume: bool = False
+    overwrite: bool = False
+    weights: str | None = None
+    bounds: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    header: Literal["yes", "no", "auto"] = "auto"
+    target: tuple[str, ...] | None = None
+    objective: Literal["likelihood", "energy"] = "likelihood"
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignOptions(_Options):
+    """Options of `tfp-flows align`; the parser documents each."""
+
+    data: tuple[str, ...]
+    out: str
+    matching: str
+    likelihood_weight: float
+    epochs: int
+    patience: int
+    batch_size: int | None
+    learning_rate: float
+    seed: int
+    columns: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    missing: tuple[str, ...]
+    header: Literal["yes", "no", "auto"]
+    validation: float
+    test: float
+    drop_invalid: bool
+    resume: bool = False
+    overwrite: bool = False
 
 
 def _text(value: object) -> str:

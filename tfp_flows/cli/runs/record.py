@@ -8,7 +8,7 @@ from typing import Any
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.runs.contents import RECORD
 from tfp_flows.cli.runs.files import reading, write_json
-from tfp_flows.cli.runs.options import FitOptions
+from tfp_flows.cli.runs.options import AlignOptions, FitOptions
 from tfp_flows.data import Schema
 
 __all__ = ["RunRecord"]
@@ -20,7 +20,7 @@ class RunRecord:
 
     Attributes:
         version: of this package.
-        options: fields of `FitOptions`.
+        options: fields of `FitOptions`, or of `AlignOptions`.
         schema: what a row of the data holds.
         fingerprint: SHA-256 of the data's names and numbers.
     """
@@ -37,7 +37,7 @@ class RunRecord:
         if not path.is_file():
             raise RunError(
                 f"{folder}: there is no run here (no {RECORD}): give a folder that "
-                "tfp-flows fit wrote"
+                "tfp-flows fit or align wrote"
             )
         with reading(path):
             content = json.loads(path.read_text())
@@ -45,13 +45,19 @@ class RunRecord:
             content["schema"] = Schema.from_dict(content["schema"])
             return cls(**content)
 
+    @property
+    def is_alignment(self) -> bool:
+        """Whether the run is of `align`, and not of `fit`."""
+        return "matching" in self.options
+
     def write(self, folder: pathlib.Path) -> None:
         """Writes the record to a folder."""
         write_json(folder / RECORD, dataclasses.asdict(self))
 
     def check_same(self, earlier: "RunRecord") -> None:
         """Raises RunError where an earlier record is of another run than this."""
-        difference = FitOptions(**self.options).difference(earlier.options)
+        kind = AlignOptions if self.is_alignment else FitOptions
+        difference = kind(**self.options).difference(earlier.options)
         if difference is None and earlier.fingerprint != self.fingerprint:
             difference = f"the data were {earlier.options['data']} and have changed"
         if difference is not None:

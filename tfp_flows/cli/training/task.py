@@ -58,6 +58,12 @@ class Task:
         return min(self.options.batch_size or suited, num_rows)
 
     @property
+    def unit(self) -> str:
+        """What the loss is counted in."""
+        by_energy = self.options.objective == "energy"
+        return "energy score" if by_energy else "nats"
+
+    @property
     def counts(self) -> dict[str, int]:
         """Number of rows of each part."""
         return {

@@ -36,31 +36,36 @@ def learning_curve(
     best_epoch: int | None = None,
     first_epoch: int = 1,
     yardsticks: Mapping[str, float] | None = None,
+    unit: str = "nats",
     axis: Axes | None = None,
     theme: Theme = LIGHT,
 ) -> Axes:
-    """Draws the negative log-likelihood of training and validation by epoch.
+    """Draws the loss of training and validation by epoch.
 
     The frame follows the later epochs and the yardsticks near them, so that a first
     epoch that is far off does not flatten the rest.
 
     Args:
-        history: `loss` and, where there is one, `val_loss`: nats a row by epoch.
+        history: `loss` and, where there is one, `val_loss`, in `unit` a row by epoch.
         best_epoch: the epoch whose weights were kept.
         first_epoch: number of the first value; 0 where it is the start's.
         yardsticks: negative log-likelihoods of the validation rows in nats by name,
             drawn as level lines.
+        unit: of the losses; "nats" are negative log-likelihoods.
         axis: where to draw.
         theme: colors.
 
     Returns:
         The axis.
     """
-    title = "Negative log-likelihood by epoch: less is better"
+    title = "Loss by epoch: less is better"
+    if unit == "nats":
+        title = "Negative log-likelihood by epoch: less is better"
     if yardsticks:
         title = "Validation should end below the dashed lines: yardsticks on its rows"
     axis = titled_axis(axis, 4.2, title, theme)
-    axis.set(xlabel="epoch", ylabel="negative log-likelihood (nats per row)")
+    losses = "negative log-likelihood (nats per row)" if unit == "nats" else unit
+    axis.set(xlabel="epoch", ylabel=losses)
     curves = {
         key: np.asarray(history[key], dtype=np.float64)
         for key in ("loss", "val_loss")

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfp_flows.diagnostics import plots
 from tfp_flows.diagnostics.calibration import uniformity
+from tfp_flows.diagnostics.forecasts import interval_coverage
 from tfp_flows.diagnostics.plots.samples import MAX_PAIRED, MAX_RANKED
 from tfp_flows.diagnostics.plots.scores import MAX_TABLED
 from tfp_flows.diagnostics.plots.theme import shortened
@@ -56,6 +57,7 @@ def _learning_curve(report: ReportData) -> tuple[str, Any]:
         best_epoch=report.best_epoch,
         first_epoch=report.first_epoch,
         yardsticks=report.levels,
+        unit=report.unit,
     )
     text = curve_finding(report)
     if report.levels:
@@ -89,6 +91,26 @@ def _images(report: ReportData) -> tuple[str, Any]:
     )
 
 
+def _particles(report: ReportData) -> tuple[str, Any]:
+    text = "Distances of all pairs of particles."
+    if report.energies is not None:
+        means = " and ".join(f"{np.mean(u):.2f}" for u in report.energies)
+        text = f"Mean energies of held-out rows and samples: {means} kT."
+    return text, plots.distances_and_energies(
+        *_positions(report), energies=report.energies
+    )
+
+
+def _configurations(report: ReportData) -> tuple[str, Any]:
+    text = "Each along its directions of largest spread."
+    return text, plots.configurations(*_positions(report))
+
+
+def _positions(report: ReportData) -> tuple[np.ndarray, np.ndarray]:
+    shape = (-1, *(report.particle_shape or ()))
+    return report.held_out.reshape(shape), report.samples.reshape(shape)
+
+
 def _scores(report: ReportData) -> tuple[str, Any]:
     scores = report.held_out_scores, report.sample_scores
     return score_finding(report), plots.score_distribution(*scores)
@@ -101,6 +123,15 @@ def _ranks(report: ReportData) -> tuple[str, Any]:
     return text, plots.rank_histograms(
         np.asarray(report.ranks), report.columns, shared_samples=report.shared_samples
     )
+
+
+def _forecasts(report: ReportData) -> tuple[str, Any]:
+    data, draws = report.forecast or (np.zeros([0]), np.zeros([0]))
+    held = interval_coverage(data, draws, 0.9)
+    pairs = zip(report.columns, held.share, held.error, strict=True)
+    shares = [f"{name} {share:.1%} ± {error:.1%}" for name, share, error in pairs]
+    text = f"The 90% intervals hold the truth for {', '.join(shares[:4])} of the rows."
+    return text, plots.forecast_intervals(data, draws, report.columns)
 
 
 def _worst_rows(report: ReportData) -> tuple[str, Any]:
@@ -154,7 +185,11 @@ def _has_images(report: ReportData) -> bool:
 
 
 def _has_columns(report: ReportData) -> bool:
-    return report.image_shape is None
+    return report.image_shape is None and report.particle_shape is None
+
+
+def _has_particles(report: ReportData) -> bool:
+    return report.particle_shape is not None
 
 
 def _has_ranks(report: ReportData) -> bool:
@@ -165,8 +200,11 @@ CHAPTERS = (
     Chapter("learning_curve", "Learning curve", _learning_curve),
     Chapter("samples", "Data against samples", _pairs, _has_columns),
     Chapter("samples", "Data against samples", _images, _has_images),
+    Chapter("samples", "Distances and energies", _particles, _has_particles),
+    Chapter("configurations", "Configurations", _configurations, _has_particles),
     Chapter("scores", "Log-densities", _scores),
     Chapter("ranks", "Ranks", _ranks, _has_ranks),
+    Chapter("forecasts", "Forecasts", _forecasts, lambda r: r.forecast is not None),
     Chapter("worst_rows", "Worst fitted rows", _worst_rows, _has_columns),
     Chapter("worst_rows", "Worst fitted images", _worst_images, _has_images),
 )

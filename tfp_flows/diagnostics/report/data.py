@@ -19,8 +19,8 @@ class ReportData:
         description: lines about the data, in words.
         results: of `compare_scores`, the model first; plain tuples (name, nats,
             standard_error, bits_per_dim) do as well.
-        history: `loss` and `val_loss`, nats per row in the data's units by epoch; NaN
-            where one was not measured.
+        history: `loss` and `val_loss` by epoch, in `unit` a row; NaN where one was
+            not measured.
         columns: D names.
         held_out: [N, D], rows the model was not trained on.
         held_out_scores: [N], their log-densities in nats.
@@ -35,10 +35,15 @@ class ReportData:
         context: [N, C], what the held-out rows were conditioned on.
         context_columns: C names.
         image_shape: (H, W) or (H, W, C) if rows are images.
+        particle_shape: (N, n) if rows are positions of particles.
+        energies: of the held-out rows, [N], and of the samples, [M], where particles
+            have a known energy.
         settings: names and values worth keeping.
         elapsed: seconds by name of the step.
         levels: negative log-likelihoods of yardsticks by name, on the rows that
             `val_loss` is measured on, nats a row: lines beside the learning curve.
+        unit: of the losses; "nats" are negative log-likelihoods.
+        forecast: [N, D] and [S, N, D], values and draws given each one's context.
     """
 
     title: str
@@ -58,9 +63,13 @@ class ReportData:
     context: np.ndarray | None = None
     context_columns: Sequence[str] = ()
     image_shape: Sequence[int] | None = None
+    particle_shape: tuple[int, int] | None = None
+    energies: tuple[np.ndarray, np.ndarray] | None = None
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    unit: str = "nats"
+    forecast: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         rows, width = len(self.held_out), len(self.columns)

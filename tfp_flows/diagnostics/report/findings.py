@@ -30,22 +30,22 @@ def curve_finding(report: ReportData) -> str:
             f"learning rate, {_SMALLER} may gain on it."
         )
     text = f"The weights of epoch {report.best_epoch} of {last} were kept. "
-    return text + _course(curve, report.best_epoch - report.first_epoch)
+    return text + _course(curve, report.best_epoch - report.first_epoch, report.unit)
 
 
-def _course(curve: Sequence[float], best: int) -> str:
+def _course(curve: Sequence[float], best: int, unit: str) -> str:
     """Whether a curve rose again after its best place, still fell, or is level."""
     count = max(1, len(curve) // 5)
     rise, fall = curve[-1] - curve[best], curve[-1 - count] - curve[best]
     if rise > _VISIBLE:
         return (
-            f"From there validation rose by {rise:.2f} nats, as where a flow learns "
+            f"From there validation rose by {rise:.2f} {unit}, as where a flow learns "
             f"single rows: {_SMALLER} may help, more epochs will not."
         )
     if fall > _VISIBLE:
         epochs = "epoch" if count == 1 else f"{count} epochs"
         return (
-            f"Validation fell by {fall:.2f} nats in the last {epochs}: more may help."
+            f"Validation fell by {fall:.2f} {unit} in the last {epochs}: more may help."
         )
     return "Validation is level: more epochs will not help, more rows may."
 

@@ -83,9 +83,13 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
         self.initialized = tf.Variable(
             False, trainable=False, name=f"{name}_initialized"
         )
+        one = num_components == 1
         super().__init__(
             dtype=dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            # Which component is drawn has no gradient; of one there is no choice.
+            reparameterization_type=tfd.FULLY_REPARAMETERIZED
+            if one
+            else tfd.NOT_REPARAMETERIZED,
             validate_args=validate_args,
             allow_nan_stats=True,
             name=name,

@@ -9,6 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
+from tfp_flows.distributions import ImplicitDistribution
 from tfp_flows.distributions.structure import (
     components,
     dequantize,
@@ -49,8 +50,9 @@ class DistributionAdapter:
         self.takes_seed = is_gridded(distribution)
         inner = flow_of(distribution)
         self.bijector = getattr(inner, "bijector", None)
-        self._base = getattr(inner, "distribution", None)
-        self.context_size: int | None = None
+        self.base = getattr(inner, "distribution", None)
+        # Of a distribution that is no flow but conditions itself.
+        self.context_size: int | None = getattr(inner, "context_size", None)
         self.learned_inverses: list[bijectors.LearnedInverse] = []
         if self.bijector is not None:
             conditional = bijectors.conditional_bijectors(self.bijector)
@@ -119,7 +121,7 @@ class DistributionAdapter:
 
     def sample_base(self, n: Any, seed: Any) -> tf.Tensor:
         """Draws of the base, [n, base event...]."""
-        return self._base.sample(n, seed=seed)  # type: ignore[union-attr]
+        return self.base.sample(n, seed=seed)  # type: ignore[union-attr]
 
     def forward(self, z: Any, context: Any) -> tf.Tensor:
         """Base → data; on the grid where data is gridded."""
@@ -172,14 +174,17 @@ class DistributionAdapter:
         for part in self.parts:
             part.initialize(x, context, anew=anew)
         if self.bijector is None:
+            implicit = isinstance(self.distribution, ImplicitDistribution)
+            if implicit and (anew or not bijectors.is_initialized(self.distribution)):
+                self.distribution.initialize(x, context)
             return
         arguments = self.arguments_of_bijector(self.cast(context))
         x = self.fresh(x)
         x = dequantize(self.distribution, x)
         data_to_base = tfb.Invert(self.bijector)
         z = bijectors.initialize(data_to_base, x, anew=anew, **arguments)
-        set_base = getattr(self._base, "initialize", None)
-        if set_base is not None and (anew or not bijectors.is_initialized(self._base)):
+        set_base = getattr(self.base, "initialize", None)
+        if set_base is not None and (anew or not bijectors.is_initialized(self.base)):
             set_base(z)
 
     def event(self, x: Any) -> tf.Tensor:
@@ -233,7 +238,9 @@ class DistributionAdapter:
             ]
             return {"component_kwargs": each} if any(each) else {}
         nested = self.arguments_of_bijector(context, arguments)
-        own = {"bijector_kwargs": nested} if nested else {}
+        own: dict[str, Any] = {"bijector_kwargs": nested} if nested else {}
+        if self.bijector is None and context is not None:
+            own = {"context": context}
         return {**own, "seed": seed} if seed is not None else own
 
     def arguments_of_bijector(

@@ -1,7 +1,7 @@
 """A distribution at one batch, each quantity computed once."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -9,15 +9,16 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.bijectors.structure.walk import inverted, parts, walk
+from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
 from tfp_flows.distributions.structure import dequantize
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
 __all__ = ["BatchEvaluation", "check_needs"]
 
 _GIVEN = frozenset(
-    {"context", "known", "layer_inputs", "learned_inverses", "log_prob"}
-    | {"path", "samples", "seed", "velocity", "x"}
+    {"conditionals", "context", "known", "layer_inputs", "layer_passages"}
+    | {"learned_inverses", "log_prob", "path", "samples", "scale", "seed"}
+    | {"velocity", "x"}
 )
 
 
@@ -78,19 +79,52 @@ class BatchEvaluation:
             self._samples[n] = self._adapter.sample(n, self.context, seed)
         return self._samples[n]
 
+    @property
+    def scale(self) -> tf.Tensor | None:
+        """[D], standard deviations of the data, of its first layer or the whole."""
+        adapter = self._adapter
+        first = adapter.distribution
+        if adapter.bijector is not None:
+            first = _in_order(adapter.bijector)[0]
+        deviation = getattr(first, "standard_deviation", None)
+        return None if deviation is None else tf.convert_to_tensor(deviation)
+
+    def conditionals(
+        self, n: int, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Sequence[int]]:
+        """Rows and draws at the layer of blocks, and the blocks' sizes."""
+        adapter = self._adapter
+        (layer,) = adapter.layers_with("conditionals")
+        data_to_base = tfb.Invert(adapter.checked_bijector())
+        x = dequantize(adapter.distribution, self.x)
+        x = _arriving_at(layer, data_to_base, x, self._nested)
+        z = adapter.sample_base([n, tf.shape(x)[0]], seed)
+        own = adapter.arguments_of(layer, self.context)
+        draws = layer.conditionals(x, z, **own)
+        return x, tf.ensure_shape(draws, [n, *x.shape]), layer.block_sizes
+
     def layer_inputs(
         self, num_rows: int | None = None
     ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
         """Each layer, nearest the data first, with what arrives at it."""
+        return [(leaf, at) for leaf, at, _ in self.layer_passages(num_rows)]
+
+    def layer_passages(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+        """And with its image there, None where a layer's inverse is taken."""
         adapter, first = self._adapter, functools.partial(_first, limit=num_rows)
         data_to_base = tfb.Invert(adapter.checked_bijector())
         if adapter.takes_seed or _has_levels(adapter.bijector):
             # No walk to share: the density adds noise, or splits levels anew.
             x, nested = tf.nest.map_structure(first, (self.x, self._nested))
             x = dequantize(adapter.distribution, x)
-            return bijectors.layer_inputs(data_to_base, x, **nested)
-        arriving = bijectors.layer_inputs(data_to_base, self.x, **self._nested)
-        return [(layer, first(value)) for layer, value in arriving]
+            return bijectors.layer_passages(data_to_base, x, **nested)
+        passages = bijectors.layer_passages(data_to_base, self.x, **self._nested)
+        return [
+            (layer, first(at), None if image is None else first(image))
+            for layer, at, image in passages
+        ]
 
     @functools.cached_property
     def _nested(self) -> dict[str, Any]:
@@ -183,17 +217,49 @@ def _lacking(
         return "it has no log-density"
     kind = adapter.distribution.reparameterization_type
     if "samples" in needs and kind != tfd.FULLY_REPARAMETERIZED:
-        return "its samples have no gradient, for it is not reparameterized"
-    if "layer_inputs" in needs and adapter.bijector is None:
+        return (
+            "its samples have no gradient, for it is not reparameterized; take a base "
+            "that is, such as distributions.GaussianMixture(D, num_components=1), or "
+            "for whole numbers the likelihood"
+        )
+    if needs & {"layer_inputs", "layer_passages"} and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
     if "path" in needs and adapter.takes_seed:
         return "its log-density adds noise to the rows, which no path shares"
+    if "conditionals" in needs and (reason := _mixes_blocks(adapter)):
+        return reason
     if "velocity" in needs and len(adapter.layers_with("velocity")) > 1:
         return "more than one of its layers has a velocity"
     for name in ("path", "velocity"):
         if name in needs and not adapter.layers_with(name):
             return f"none of its layers is continuous, with a {name}"
     return None
+
+
+def _mixes_blocks(adapter: DistributionAdapter) -> str | None:
+    """Why noise of a block would be seen by another one, if it would."""
+    found = adapter.layers_with("conditionals")
+    if not found:
+        return "none of its layers is a SemiAutoregressive"
+    if _in_order(adapter.checked_bijector())[-1] is not found[-1]:
+        return "its SemiAutoregressive layer must be the last before the base"
+    kinds = (tfd.Independent.__bases__[0], tfd.Sample, tfd.MultivariateNormalDiag)
+    if not isinstance(adapter.base, kinds):
+        return "the base must be of independent numbers, such as tfd.Sample"
+    return None
+
+
+def _in_order(bijector: tfb.Bijector) -> list[tfb.Bijector]:
+    """The leaves of a flow as data passes them."""
+    found: list[tfb.Bijector] = []
+
+    def visit(leaf: tfb.Bijector, x: Any, inverse: bool, own: Any) -> Any:
+        found.append(leaf)
+        return x
+
+    if not _has_levels(bijector):
+        walk(bijector, tf.zeros([]), visit, {}, inverse=True)
+    return found or leaves(bijector)
 
 
 def _has_levels(bijector: tfb.Bijector) -> bool:

@@ -1,0 +1,93 @@
+"""`tfp-flows align` and `translate`: a run from tables to translated rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfp_flows.cli import main
+
+WORDS = ["--epochs", "2", "--patience", "1"]
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    """The folder of a run on two tables whose columns stand in another order."""
+    from tfp_flows.models import AlignFlow
+
+    folder = tmp_path_factory.mktemp("aligned")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
+    y = 3 * rng.normal(size=(300, 2)) + [10.0, -5.0]
+    write(folder / "left.csv", "u,v", x)
+    write(folder / "right.csv", "v,u", y[:, ::-1])
+    whole = AlignFlow.for_tables.__func__
+
+    def small(cls, *arguments, **options):
+        return whole(cls, *arguments, num_layers=1, hidden_sizes=(4,), **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AlignFlow, "for_tables", classmethod(small))
+        words = [folder / "left.csv", folder / "right.csv", "--out", folder / "run"]
+        assert main(["align", *map(str, words), *WORDS]) == 0
+    return folder
+
+
+def write(path, header, rows):
+    np.savetxt(path, rows, fmt="%.17g", delimiter=",", header=header, comments="")
+
+
+def test_a_run_reports_distances_before_and_after(aligned):
+    run = aligned / "run"
+    metrics = json.loads((run / "metrics.json").read_text())
+    (there, back) = metrics["directions"]
+    assert (there["source"], back["source"]) == ("left", "right")
+    for one in (there, back):
+        before, after, null = one["energy"]
+        assert after < 0.2 * before
+        assert abs(null) < 0.2
+        assert one["accuracy"][0] > 0.9
+        assert np.shape(one["columns"]) == (3, 2)
+    page = (run / "report.html").read_text()
+    assert "left → right" in page
+    assert page.count("<img") == 2
+    assert not list(run.glob("epoch-*"))
+    assert (run / "saved_model").is_dir()
+
+
+def test_translated_rows_carry_their_densities_and_come_back(aligned):
+    run, there, back = (str(aligned / name) for name in ("run", "t.csv", "b.csv"))
+    write(aligned / "new.csv", "v,u", [[0.1, 0.2], [0.0, -0.3], [900.0, 900.0]])
+    new = str(aligned / "new.csv")
+    words = ["--from", "left", "--to", "right", "--out", there]
+    assert main(["translate", run, new, *words]) == 0
+    table = np.genfromtxt(there, delimiter=",", names=True)
+    assert table.dtype.names == (
+        *("u", "v", "log_density_left", "log_density_right"),
+        *("p_value_left", "p_value_right", "extrapolated"),
+    )
+    np.testing.assert_array_equal(table["extrapolated"], [0, 0, 1])
+    words = ["--from", "right", "--to", "left", "--out", back]
+    assert main(["translate", run, there, *words]) == 0
+    returned = np.genfromtxt(back, delimiter=",", names=True)
+    np.testing.assert_allclose(returned["u"][:2], [0.2, -0.3], atol=1e-4)
+    np.testing.assert_allclose(
+        returned["log_density_left"][:2], table["log_density_left"][:2], atol=1e-4
+    )
+
+
+def test_what_does_not_fit_is_said(aligned, refused, tmp_path):
+    left, run = aligned / "left.csv", aligned / "run"
+    out = ["--out", tmp_path / "new"]
+    assert "two tables or more" in refused("align", left, *out)
+    assert "two are called 'left'" in refused("align", left, left, *out)
+    write(tmp_path / "other.csv", "u,w", np.random.default_rng(0).normal(size=(50, 2)))
+    message = refused("align", left, tmp_path / "other.csv", *out)
+    assert "only one has v, w" in message
+    words = ["--from", "left", "--to", "up", "--out", "-"]
+    assert "no domain 'up': give one of left, right" in refused(
+        "translate", run, left, *words
+    )
+    message = refused("score", run, left, "--out", "-")
+    assert "which is for tfp-flows translate" in message
+    assert not (tmp_path / "new.partial").exists()

@@ -1,0 +1,134 @@
+"""`tfp-flows align`: a translation between tables that were never paired."""
+
+import argparse
+import dataclasses
+import hashlib
+import pathlib
+from typing import TYPE_CHECKING
+
+import tfp_flows
+from tfp_flows import data
+from tfp_flows.cli.commands.fit import check_packages, train_or_leave
+from tfp_flows.cli.errors import RunError, in_flags
+from tfp_flows.cli.runs.files import naming
+from tfp_flows.cli.runs.folder import RunDir
+from tfp_flows.cli.runs.options import AlignOptions
+from tfp_flows.cli.runs.record import RunRecord
+from tfp_flows.cli.startup import load_tensorflow
+
+if TYPE_CHECKING:
+    from tfp_flows.cli.training.progress import Progress
+
+__all__ = ["run"]
+
+_FEWEST_ROWS = 8
+
+
+def run(namespace: argparse.Namespace) -> None:
+    """Trains a translation on tables, a domain each, and writes a folder."""
+    options = AlignOptions.from_namespace(namespace)
+    if options.out == "-":
+        raise RunError("--out -: align writes a folder: give its name")
+    place = RunDir(pathlib.Path(options.out).resolve())
+    again = {"resume": options.resume, "overwrite": options.overwrite}
+    for source in options.data:
+        place.check(source, **again)
+    check_packages()
+    tables = _tables(options)
+    splits = {name: _split(options, table) for name, table in tables.items()}
+    record = RunRecord(
+        version=tfp_flows.__version__,
+        options=dataclasses.asdict(options),
+        schema=next(iter(tables.values())).schema,
+        fingerprint=_fingerprint(tables),
+    )
+    with place.opened(record, **again), naming(place.partial):
+        progress = train_or_leave(lambda: _train(options, tables, splits, place), place)
+        place.finish(overwrite=options.overwrite)
+        progress.remove(place.final)
+    print(
+        f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
+    )
+
+
+def _train(
+    options: AlignOptions,
+    tables: dict[str, data.Table],
+    splits: dict[str, data.Split],
+    place: RunDir,
+) -> "Progress":
+    # TensorFlow loads here, after everything that can go wrong without it.
+    load_tensorflow()
+    from tfp_flows.cli.results.alignment import write_alignment
+    from tfp_flows.cli.training.alignment import AlignTask, train_alignment
+
+    task = AlignTask(options, tables, splits, place.partial)
+    model, progress = train_alignment(task)
+    write_alignment(task, model, progress)
+    return progress
+
+
+def _tables(options: AlignOptions) -> dict[str, data.Table]:
+    """The tables by domain, with the columns of the first in its order.
+
+    Raises:
+        RunError: fewer than two tables, names that repeat, or columns of one alone.
+    """
+    tables: dict[str, data.Table] = {}
+    if len(options.data) < 2:
+        raise RunError("expected two tables or more, received one: give one a domain")
+    for source in options.data:
+        table = data.load(
+            source,
+            columns=options.columns,
+            exclude=options.exclude,
+            drop_invalid=options.drop_invalid,
+            missing=options.missing,
+            header=options.header,
+        )
+        if table.name in tables:
+            raise RunError(
+                f"{source}: a domain is called after its file, and two are called "
+                f"{table.name!r}: rename one"
+            )
+        for other in tables.values():
+            table = _in_order(table, other)
+        for note in data.check(table, integers="continuous"):
+            print(f"{'note':<11}{note.spelled(in_flags)}", flush=True)
+        tables[table.name] = table
+        print(f"{'domain':<11}{table.name}, {table.num_rows:,} rows", flush=True)
+    return tables
+
+
+def _split(options: AlignOptions, table: data.Table) -> data.Split:
+    split = data.split_rows(
+        table.num_rows, options.validation, options.test, seed=options.seed
+    )
+    if min(len(split.validation), len(split.test)) < _FEWEST_ROWS:
+        raise RunError(
+            f"{table.name}: expected {_FEWEST_ROWS} rows or more to stop and to report "
+            "on: give larger --validation and --test, or more rows"
+        )
+    return split
+
+
+def _in_order(table: data.Table, first: data.Table) -> data.Table:
+    """The table with the columns in the order of the first one."""
+    alone = set(table.columns) ^ set(first.columns)
+    if alone:
+        names = ", ".join(sorted(alone))
+        raise RunError(
+            f"{table.name} and {first.name} must have the same columns, and only one "
+            f"has {names}: leave out others with --exclude, or rename"
+        )
+    order = [table.columns.index(name) for name in first.columns]
+    return dataclasses.replace(
+        table, columns=first.columns, values=table.values[:, order]
+    )
+
+
+def _fingerprint(tables: dict[str, data.Table]) -> str:
+    digest = hashlib.sha256()
+    for name, table in tables.items():
+        digest.update(f"{name}\0{table.fingerprint()}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,217 @@
+"""What a complete alignment leaves: model, distances before and after, report."""
+
+import contextlib
+import io
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_flows.cli.results.fitted import EXTRAPOLATED, HELD_OUT, MODEL, is_extrapolated
+from tfp_flows.cli.results.outcome import write_history
+from tfp_flows.cli.runs.files import write_json
+from tfp_flows.cli.training.alignment import AlignTask
+from tfp_flows.cli.training.progress import Progress
+from tfp_flows.diagnostics import p_values, plots
+from tfp_flows.diagnostics.report import page
+from tfp_flows.diagnostics.two_sample import classifier_accuracy, column_distances
+from tfp_flows.models import AlignFlow
+from tfp_flows.models.alignment.matching import energy_distance
+
+__all__ = ["write_alignment"]
+
+_MOST_ROWS, _DRAWS = 1000, 10
+
+
+class Direction(NamedTuple):
+    """Distances of the held-out rows of one domain from those of another.
+
+    Attributes:
+        source: where rows are from.
+        target: where they go.
+        energy: energy distance in standard deviations: before, after, null.
+        accuracy: of a classifier that tells them apart: before, after, null.
+        columns: Wasserstein's distance of each column: before, after, null, [3, D].
+        extrapolated: share of translated rows that lie outside.
+    """
+
+    source: str
+    target: str
+    energy: tuple[float, float, float]
+    accuracy: tuple[float, float, float]
+    columns: np.ndarray
+    extrapolated: float
+
+
+def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> None:
+    """Writes every file of a complete run to the task's folder, and prints a table.
+
+    Args:
+        task: the run.
+        model: the best model.
+        progress: the end of training.
+    """
+    folder, test = task.folder, task.rows("test")
+    model.save(folder / MODEL)
+    # Keras and TensorFlow print a page of signatures otherwise.
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.export(str(folder / "saved_model"), verbose=False)
+    write_history(folder / "history.csv", progress)
+    densities = {name: model.log_prob(x, name).numpy() for name, x in test.items()}
+    np.savez_compressed(folder / HELD_OUT, **densities)
+    rng = np.random.default_rng(task.options.seed)
+    directions = [
+        _measured(model, test, densities, source, target, rng)
+        for source, target in itertools.permutations(test, 2)
+    ]
+    content = {
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "directions": [
+            {**one._asdict(), "columns": one.columns.tolist()} for one in directions
+        ],
+    }
+    write_json(folder / "metrics.json", content)
+    _write_report(task, model, progress, directions)
+    for line in (_HEADER, *map(_cells, directions)):
+        print("{:<28}{:>24}{:>24}{:>14}".format(*line))
+
+
+def _measured(
+    model: AlignFlow,
+    rows: dict[str, np.ndarray],
+    densities: dict[str, np.ndarray],
+    source: str,
+    target: str,
+    rng: np.random.Generator,
+) -> Direction:
+    """The distances of as many rows, each the mean over draws of them.
+
+    The null is that of rows of the target from others of the target.
+    """
+    x, y = rows[source], rows[target]
+    translated = model.translate(x, source, target).numpy()
+    scale = np.maximum(y.std(axis=0), 1e-300)
+    count = min(len(x), len(y) // 2, _MOST_ROWS)
+
+    def energy(one: np.ndarray, other: np.ndarray) -> float:
+        one, other = one / scale, other / scale
+        return float(energy_distance(tf.constant(one), tf.constant(other)))
+
+    found = []
+    for _ in range(_DRAWS):
+        own, others = (rng.permutation(len(part)) for part in (x, y))
+        compared = y[others[:count]]
+        trio = x[own[:count]], translated[own[:count]], y[others[count : 2 * count]]
+        found.append([_each(f, trio, compared) for f in (energy, classifier_accuracy)])
+        found[-1].append(_each(column_distances, trio, compared))
+    energies, accuracies, columns = (
+        np.mean(values, axis=0) for values in zip(*found, strict=True)
+    )
+    inside = p_values(model.log_prob(translated, target).numpy(), densities[target])
+    return Direction(
+        source,
+        target,
+        tuple(energies.tolist()),
+        tuple(accuracies.tolist()),
+        columns,
+        float(np.mean(is_extrapolated(inside, len(y)))),
+    )
+
+
+def _each(
+    distance: Callable[..., Any], trio: tuple[np.ndarray, ...], compared: np.ndarray
+) -> np.ndarray:
+    return np.array([distance(rows.astype("float64"), compared) for rows in trio])
+
+
+_HEADER = (
+    "before / after / real rows",
+    "energy distance",
+    "told apart",
+    "extrapolated",
+)
+
+
+def _cells(one: Direction) -> tuple[str, ...]:
+    return (
+        f"{one.source} → {one.target}",
+        " / ".join(f"{value:.3f}" for value in one.energy),
+        " / ".join(f"{value:.0%}" for value in one.accuracy),
+        f"{one.extrapolated:.1%}",
+    )
+
+
+def _write_report(
+    task: AlignTask, model: AlignFlow, progress: Progress, directions: list[Direction]
+) -> None:
+    worst = max(directions, key=lambda one: one.accuracy[1])
+    headline = (
+        f"A classifier tells translated rows from real ones in {worst.accuracy[1]:.0%} "
+        f"of cases ({worst.source} → {worst.target}, the worst direction)"
+    )
+    lead = (
+        f"Before the translation it was {worst.accuracy[0]:.0%}, and {worst.target} is "
+        f"told from itself in {worst.accuracy[2]:.0%}. Domains are matched as a whole: "
+        "where classes have other shares, rows of one class become rows of another."
+    )
+    parts = [
+        page.section(
+            "Distances of held-out rows",
+            "Before the translation, after it, and between real rows of the target. "
+            "Energy distance in standard deviations; 50% told apart is by chance; rows "
+            f"are extrapolated where at most {EXTRAPOLATED:.0%} of the target's are as "
+            "unlikely.",
+            page.table(_HEADER, map(_cells, directions)),
+        )
+    ]
+    for one in directions:
+        parts.append(_column_section(task, one))
+        if task.columns[1:]:
+            parts.append(_field(task, model, one))
+    counts = {name: f"{table.num_rows:,} rows" for name, table in task.tables.items()}
+    settings = {
+        "matching": task.options.matching,
+        "likelihood weight": task.options.likelihood_weight,
+        "learning rate": task.options.learning_rate,
+        "seed": task.options.seed,
+        "training": f"{progress.seconds:.0f} s, {progress.epoch} epochs",
+    }
+    cards = page.card("Domains", counts), page.card("Settings", settings)
+    parts.append(page.columns(*cards))
+    title = " ↔ ".join(task.tables)
+    html = page.page(title, headline, lead, parts)
+    (task.folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def _column_section(task: AlignTask, one: Direction) -> str:
+    rows = [
+        [name, *(f"{value:.3f}" for value in one.columns[:, index])]
+        for index, name in enumerate(task.columns)
+    ]
+    return page.section(
+        f"{one.source} → {one.target}",
+        "Wasserstein's distance of each column, in standard deviations of the target.",
+        page.table(["column", "before", "after", "real rows"], rows),
+    )
+
+
+def _field(task: AlignTask, model: AlignFlow, one: Direction) -> str:
+    """The two columns that lie farthest apart before the translation."""
+    shown = np.sort(np.argsort(-one.columns[0], kind="stable")[:2])
+    rows = task.rows("test")
+    x, y = rows[one.source], rows[one.target]
+    translated = model.translate(x, one.source, one.target).numpy()
+    figure = plots.translation_field(
+        x[:, shown],
+        translated[:, shown],
+        y[:, shown],
+        [task.columns[index] for index in shown],
+        (one.source, one.target),
+    )
+    image, numbers = plots.png(figure), list(task.tables)
+    name = f"{numbers.index(one.source)}-{numbers.index(one.target)}"
+    (task.folder / f"translation-{name}.png").write_bytes(image)
+    return page.picture(image, f"Rows of {one.source} on their way to {one.target}")

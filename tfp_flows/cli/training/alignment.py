@@ -1,0 +1,98 @@
+"""Training a translation between tables, resumable after each epoch."""
+
+import dataclasses
+import functools
+import pathlib
+
+import keras
+import numpy as np
+
+from tfp_flows import data
+from tfp_flows.cli.runs.files import reading
+from tfp_flows.cli.runs.options import AlignOptions
+from tfp_flows.cli.training.checkpoint import Checkpoint
+from tfp_flows.cli.training.progress import Progress
+from tfp_flows.models import AlignFlow
+
+__all__ = ["AlignTask", "train_alignment"]
+
+_BATCH_SIZE, _CLIP_NORM = 256, 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignTask:
+    """One alignment, checked: what remains is to train.
+
+    Attributes:
+        options: what was asked for.
+        tables: all rows, by domain.
+        splits: which rows are for what, by domain.
+        folder: where to write.
+    """
+
+    options: AlignOptions
+    tables: dict[str, data.Table]
+    splits: dict[str, data.Split]
+    folder: pathlib.Path
+
+    @functools.cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that all domains have."""
+        return next(iter(self.tables.values())).columns
+
+    def rows(self, part: str) -> dict[str, np.ndarray]:
+        """The rows of "train", "validation" or "test", [N, D] by domain."""
+        return {
+            name: table.values[getattr(self.splits[name], part)]
+            for name, table in self.tables.items()
+        }
+
+
+def train_alignment(task: AlignTask) -> tuple[AlignFlow, Progress]:
+    """Trains, or goes on training, and returns the best epoch.
+
+    Raises:
+        RunError: a checkpoint is damaged, or the loss is no longer a number.
+    """
+    options = task.options
+    keras.utils.set_random_seed(options.seed)
+    progress = Progress.read(task.folder)
+    if progress is None:
+        progress, model = Progress(), _new_model(task)
+    else:
+        with reading(task.folder / progress.last):
+            model = keras.models.load_model(task.folder / progress.last)
+        print(f"\nresuming after epoch {progress.epoch}")
+    checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
+    validation = task.rows("validation")
+    if not progress.history:
+        logs = model.evaluate(validation, verbose=0, return_dict=True)
+        checkpoint.start_loss = logs["loss"]
+    if progress.epoch < options.epochs and not checkpoint.finished:
+        model.fit(
+            task.rows("train"),
+            validation_data=validation,
+            batch_size=options.batch_size or _BATCH_SIZE,
+            epochs=options.epochs,
+            initial_epoch=progress.epoch,
+            callbacks=[checkpoint],
+            verbose=options.verbose,
+        )
+    with reading(task.folder / progress.best):
+        best = keras.models.load_model(task.folder / progress.best, compile=False)
+    return best, progress
+
+
+def _new_model(task: AlignTask) -> AlignFlow:
+    options = task.options
+    model = AlignFlow.for_tables(
+        list(task.tables),
+        len(task.columns),
+        matching=options.matching,
+        likelihood_weight=options.likelihood_weight,
+        seed=options.seed,
+    )
+    adam = keras.optimizers.Adam(options.learning_rate, global_clipnorm=_CLIP_NORM)
+    model.compile(adam)
+    model.adapt(task.rows("train"))
+    return model

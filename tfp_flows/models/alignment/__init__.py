@@ -1,0 +1,3 @@
+"""Several domains that share one latent space."""
+
+__all__: list[str] = []

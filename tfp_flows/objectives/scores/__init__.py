@@ -1,0 +1,3 @@
+"""Proper scores of draws: training without a density."""
+
+__all__: list[str] = []

@@ -1,0 +1,6 @@
+"""Flows in scikit-learn's shape: pipelines, searches, pickles. Needs scikit-learn."""
+
+from tfp_flows.sklearn.density import FlowDensity
+from tfp_flows.sklearn.outliers import FlowOutlierDetector
+
+__all__ = ["FlowDensity", "FlowOutlierDetector"]
