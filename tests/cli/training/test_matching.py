@@ -25,10 +25,10 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     ring = {"a": np.cos(angle), "b": np.sin(angle) + 0.1 * np.sin(37 * angle)}
     words = ["fit", str(tables.csv(**ring)), "--columns", "a,b", "--flow", "continuous"]
     words += ["--epochs", "1", "--base", "gaussian"]
-    assert main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    assert main([*words, "--quiet", "--out", str(tmp_path / "run")]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if LINE in line]
     before, _, after, *kept = line.removeprefix(LINE).split()
-    start = json.loads((tmp_path / "state.json").read_text())["history"][0]
+    start = json.loads((tmp_path / "run" / "state.json").read_text())["history"][0]
     if rates == 10.0:
         assert not kept
         assert float(after) > float(before) + 0.1
