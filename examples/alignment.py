@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.data.toys import moons
+from tfp_flows.data.builtin.toys import moons
 from tfp_flows.diagnostics import plots
 from tfp_flows.models import AlignFlow
 from tfp_flows.models.alignment.matching import energy_distance

@@ -59,7 +59,10 @@ ROOMS = {
         {"commands"},
     ],
     "data": [
-        {"builtin", "errors", "photos", "table", "toys"},
+        {"errors"},
+        {"categories"},
+        {"particles", "table"},
+        {"builtin"},
         {"sources"},
         {
             "bounds",

@@ -51,7 +51,7 @@ COMPONENTS = 3
 def load(name):
     """Train, validation and test rows."""
     if name in TOYS:
-        from tfp_flows.data.toys import TOYS as generators
+        from tfp_flows.data.builtin.toys import TOYS as generators
 
         rows = generators[name][1](11_000, np.random.default_rng(0))
         return np.split(rows.astype("float32"), [5_000, 6_000])

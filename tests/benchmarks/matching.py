@@ -5,10 +5,10 @@
 
 `continuous_flow` of 2 × 64 tanh units and N(0, I) under XLA, batch 512, Adam 2e-3
 falling to 0 along a cosine. "likelihood": so many epochs; "+ paths": with
-`TrajectoryPolynomial(5)`; "matching": `FlowMatching()`, ten times the epochs, Adam 1e-2,
-100 steps at once; "then likelihood": a share of the likelihood's epochs from the weights
-of matching. Seconds are those of training without the first step, which traces and
-compiles. Held out, at tolerance 1e-5 with steps per row: nats a row, calls of a
+`TrajectoryPolynomial(5)`; "matching": `FlowMatching()`, ten times the epochs, Adam
+1e-2, 100 steps at once; "then likelihood": a share of the likelihood's epochs from the
+weights of matching. Seconds are those of training without the first step, which traces
+and compiles. Held out, at tolerance 1e-5 with steps per row: nats a row, calls of a
 likelihood and of a sample.
 """
 
@@ -112,23 +112,12 @@ def main():
         likelihood = new_model(size, options.seed)
         penalized = new_model(size, options.seed, penalties=[TrajectoryPolynomial(5.0)])
         matched = new_model(size, options.seed, objective=FlowMatching())
+        epochs, then = options.epochs, FlowModel(matched.distribution)
         trainings = [
-            (
-                f"likelihood, {options.epochs} epochs",
-                likelihood,
-                options.epochs,
-                2e-3,
-                1,
-            ),
-            (
-                f"likelihood + paths, {options.epochs}",
-                penalized,
-                options.epochs,
-                2e-3,
-                1,
-            ),
+            (f"likelihood, {epochs} epochs", likelihood, epochs, 2e-3, 1),
+            (f"likelihood + paths, {epochs}", penalized, epochs, 2e-3, 1),
             (f"matching, {matching_epochs}", matched, matching_epochs, 1e-2, 100),
-            (f"then likelihood, {few}", FlowModel(matched.distribution), few, 1e-3, 1),
+            (f"then likelihood, {few}", then, few, 1e-3, 1),
         ]
         whole = None
         for label, model, epochs, *how in trainings:

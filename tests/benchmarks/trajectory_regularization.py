@@ -25,7 +25,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Continuous, PathOptions
-from tfp_flows.data.toys import TOYS
+from tfp_flows.data.builtin.toys import TOYS
 from tfp_flows.models import FlowModel
 from tfp_flows.networks import VelocityMLP
 from tfp_flows.objectives import TrajectoryPolynomial, polynomial_residual

@@ -5,7 +5,8 @@
 4,500 digits to train on, 500 held out, pixels thresholded, the same networks and the
 same number of training steps for all: the epochs of a boosted posterior are divided
 among its stages. "flow" has K couplings, "boosted" C components of K couplings each,
-"deep flow" C · K couplings, so the parameters of all components of "boosted". −ELBO
+"deep flow" C · K couplings, so the parameters of all components of "boosted";
+"continuous" is one velocity of two hidden layers of twice that width, T = 0.5. −ELBO
 (20 draws a row) and the importance-weighted −log p(x), nats an image, of the held-out
 rows. With --patience each stage stops where the bound of 500 further rows does not
 improve, and goes back to its best epoch.
@@ -19,7 +20,7 @@ import keras
 import numpy as np
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors import Coupling
+from tfp_flows.bijectors import Continuous, Coupling
 from tfp_flows.data.builtin import load_builtin
 from tfp_flows.models import (
     BoostedPosterior,
@@ -27,7 +28,9 @@ from tfp_flows.models import (
     GaussianPosterior,
     VariationalAutoencoder,
 )
-from tfp_flows.networks import dense_decoder, dense_encoder
+from tfp_flows.models.variational.arguments import context_size_of
+from tfp_flows.networks import VelocityMLP, dense_decoder, dense_encoder
+from tfp_flows.ode import AdaptiveSteps, Solver
 
 HELD_OUT = 500
 PIXELS = 784
@@ -56,6 +59,18 @@ def couplings(arguments, count, offset, seed):
     return tfb.Chain(layers)
 
 
+def continuous(arguments, seed):
+    """A velocity that sees as many numbers of the encoder as z has."""
+    network = VelocityMLP(
+        arguments.latent,
+        hidden_sizes=(2 * arguments.flow_width,) * 2,
+        context_size=arguments.latent,
+        seed=seed,
+    )
+    loose = Solver(steps=AdaptiveSteps(1e-3, 1e-3, "batch"))
+    return Continuous(network, end_time=0.5, training_solver=loose)
+
+
 def posteriors(arguments, seed):
     """Name → posterior."""
     steps, components = arguments.steps, arguments.components
@@ -67,6 +82,7 @@ def posteriors(arguments, seed):
         "gaussian": GaussianPosterior(),
         "flow": FlowPosterior(component(0)),
         "deep flow": FlowPosterior(couplings(arguments, steps * components, 0, seed)),
+        "continuous": FlowPosterior(continuous(arguments, seed)),
         "boosted": BoostedPosterior(component, components),
         "boosted, uniform": BoostedPosterior(component, components, weights="uniform"),
     }
@@ -77,7 +93,13 @@ def measure(posterior, train, held_out, arguments, seed):
     keras.utils.set_random_seed(seed)
     latent, widths = arguments.latent, (arguments.width,) * 2
     model = VariationalAutoencoder(
-        dense_encoder(PIXELS, latent, hidden_sizes=widths, seed=seed),
+        dense_encoder(
+            PIXELS,
+            latent,
+            context_size=context_size_of(posterior.bijectors),
+            hidden_sizes=widths,
+            seed=seed,
+        ),
         dense_decoder(latent, PIXELS, hidden_sizes=widths, seed=seed + 10),
         posterior=posterior,
     )

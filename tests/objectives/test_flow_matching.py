@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfp_flows.architectures import continuous_flow
+from tfp_flows.models import FlowModel
 from tfp_flows.objectives import FlowMatching
 
 SEED = tf.constant([3, 4])
@@ -65,3 +67,24 @@ def test_an_unknown_option_is_refused():
         FlowMatching(path="curved")
     with pytest.raises(ValueError, match="coupling must be one of"):
         FlowMatching(coupling="sinkhorn")
+
+
+def test_what_has_no_part_in_it_stays(recwarn):
+    flow = continuous_flow(2, hidden_sizes=(4,), seed=0)
+    matched = FlowModel(flow, objective=FlowMatching())
+    x = np.random.default_rng(0).uniform(size=(64, 2))
+    matched.compile("adam", steps_per_execution=2)
+    matched.adapt(x)
+    base = [v.numpy() for v in flow.distribution.trainable_variables]
+    network = matched.continuous_layers[0].network
+    start = network.get_weights()
+    matched.fit(x, epochs=2, batch_size=16, verbose=0)
+    assert not [w for w in recwarn if "Gradients do not exist" in str(w.message)]
+    for before, now in zip(base, flow.distribution.trainable_variables, strict=True):
+        np.testing.assert_array_equal(before, now)
+    for before, now in zip(start, network.get_weights(), strict=True):
+        assert np.any(before != now)
+    # By likelihood the base trains too.
+    own = len(network.trainable_variables)
+    assert len(matched.trainable_variables) == own
+    assert len(FlowModel(flow).trainable_variables) == own + len(base)

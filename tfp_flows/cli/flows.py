@@ -25,6 +25,7 @@ FLOWS = (
     "continuous",
     "coupling-affine",
     "coupling-spline",
+    "equivariant",
     "glow",
 )
 
@@ -34,6 +35,19 @@ BASES = ("auto", "copula", "gaussian", "mixture", "student-t")
 def choose_flow(name: str | None, table: "Table") -> str:
     """Returns the flow that was named, or the one that suits the data."""
     shape = table.image_shape
+    if table.particle_shape is not None:
+        if name not in (None, "equivariant"):
+            raise RunError(
+                f"--flow {name}: expected rows of free columns, received positions of "
+                "particles, whose center is not modeled: choose --flow equivariant"
+            )
+        return "equivariant"
+    if name == "equivariant":
+        raise RunError(
+            "--flow equivariant: expected positions of particles, an .npy file of "
+            "floats [N, P, 2] or [N, P, 3], received rows of columns or images: choose "
+            "another flow"
+        )
     if shape is None:
         if name == "glow":
             raise RunError(
@@ -49,8 +63,18 @@ def choose_flow(name: str | None, table: "Table") -> str:
     return name or "glow"
 
 
-def check_base(base: str | None, flow: str) -> None:
-    """Refuses a base that the flow cannot have."""
+def check_base(base: str | None, flow: str, boost: object = None) -> None:
+    """Refuses a base, or a mixture, that the flow cannot have."""
+    if flow == "equivariant" and base not in (None, "gaussian", "student-t"):
+        raise RunError(
+            f"--base {base}: expected a base that rotations do not change, --base "
+            "gaussian or student-t, for a flow of particles"
+        )
+    if flow == "equivariant" and boost is not None:
+        raise RunError(
+            "--boost: expected a flow that trains by likelihood, and one of particles "
+            "trains by matching: leave out --boost"
+        )
     if flow == "glow" and base not in (None, "gaussian"):
         raise RunError(
             f"--base {base}: expected a table, and images have --base gaussian: add "

@@ -99,7 +99,11 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         default="likelihood",
         help="what to train by: likelihood, or the energy score of draws (%(default)s)",
     )
-    _add_training_options(group, "most epochs, of each flow of a mixture")
+    _add_training_options(
+        group,
+        "most epochs, of each flow of a mixture (100; 30 of a continuous flow alone, "
+        "which starts with flow matching)",
+    )
 
 
 def _add_training_options(group: argparse._ArgumentGroup, epochs: str) -> None:
@@ -107,9 +111,8 @@ def _add_training_options(group: argparse._ArgumentGroup, epochs: str) -> None:
     group.add_argument(
         "--epochs",
         type=number,
-        default=100,
         metavar="N",
-        help=f"{epochs} (%(default)s)",
+        help=epochs,
     )
     group.add_argument(
         "--patience",
@@ -313,7 +316,7 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
         metavar="X",
         help="of the likelihood, a dimension, beside the matching (%(default)s)",
     )
-    _add_training_options(model, "most epochs")
+    _add_training_options(model, "most epochs (100)")
     table = align.add_argument_group("data")
     _add_columns(
         table,

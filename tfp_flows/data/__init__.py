@@ -6,6 +6,7 @@ from tfp_flows.data.check import IntegerPolicy, check, check_finite
 from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import DataError, missing_package
 from tfp_flows.data.load import load, load_like, read_table
+from tfp_flows.data.particles import PARTICLE_SETS, relative
 from tfp_flows.data.split import Split, split_rows
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
@@ -15,6 +16,7 @@ __all__ = [
     "DataError",
     "Description",
     "IntegerPolicy",
+    "PARTICLE_SETS",
     "Schema",
     "Split",
     "Table",
@@ -28,6 +30,7 @@ __all__ = [
     "missing_package",
     "moved_end",
     "read_table",
+    "relative",
     "split_rows",
     "stream_rows",
 ]

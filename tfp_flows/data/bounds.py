@@ -26,6 +26,12 @@ def check_bounds(
             f"{table.name}: the gray levels of images are bounds already: leave out ",
             Argument("bounds"),
         )
+    if bounds and table.particle_shape is not None:
+        raise DataError(
+            f"{table.name}: positions are modeled relative to each other, and have no "
+            "bounds: leave out ",
+            Argument("bounds"),
+        )
     names = [name for name, _, _ in bounds]
     check_names(table.name, table.columns, names, Argument("bounds"))
     for name, low, high in bounds:

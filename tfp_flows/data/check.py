@@ -8,6 +8,7 @@ import numpy as np
 from tfp_flows import screening
 from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.data.particles import relative
 from tfp_flows.data.table import Table
 
 __all__ = ["IntegerPolicy", "check", "check_finite"]
@@ -26,7 +27,7 @@ def check(
     """Raises unless a density can be fitted to the table.
 
     Rows of images may have constant, copied and integer columns: their levels are
-    dequantized.
+    dequantized. Of particles the positions relative to each other are checked.
 
     Args:
         table: what to check.
@@ -46,6 +47,7 @@ def check(
     check_finite(table)
     if table.image_shape is not None:
         return ()
+    table = relative(table)
     description = description or describe(table)
     rows = table.rows()
     if integers == "dequantize":

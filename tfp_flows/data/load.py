@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfp_flows.data.categories import Categories, expand
 from tfp_flows.data.columns import choose_columns, with_target
 from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.data.sources.open import open_file, open_source
@@ -94,15 +95,27 @@ def _read(
             "leave out ",
             Argument("header"),
         )
-    columns, context = with_target(
-        source, columns, target, context, (*exclude, *([weights] if weights else []))
-    )
+    columns, context = with_target(source, columns, target, context, exclude, weights)
     schema = choose_columns(source, columns, context, exclude, weights)
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)
-    batches = source.batches(names, _ROWS_AT_A_TIME, missing=missing, whole=True)
+    categories = Categories(source.where, {})
+    if target is not None:
+        features = source.columns_of_text(schema.context_columns, _ROWS_AT_A_TIME)
+        categories.texts.update({name: [] for name in features})
+    batches = source.batches(
+        *(names, _ROWS_AT_A_TIME),
+        missing=missing,
+        whole=True,
+        categories=categories,
+    )
     rows = np.concatenate(list(batches))
-    size = len(schema.columns)
+    ordered, size = categories.in_order(), len(schema.columns)
+    rows, names = expand(rows, names, ordered, categories.texts)
+    context_columns = names[size : len(names) - (weights is not None)]
+    schema = dataclasses.replace(
+        schema, context_columns=context_columns, categories=ordered
+    )
     table = _table(
         source.where,
         schema,
@@ -135,5 +148,7 @@ def _table(
         levels=schema.levels,
         header=schema.header,
         missing=schema.missing,
+        categories=schema.categories,
+        particle_shape=schema.particle_shape,
         **fields,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfp_flows.data.categories import Categories, expand
 from tfp_flows.data.errors import DataError, listing
 from tfp_flows.data.sources.open import open_source
 from tfp_flows.data.sources.source import Source
@@ -36,7 +37,12 @@ def stream_rows(
     """
     opened = open_source(source, schema.header, schema.missing)
     names, width = _found(opened, schema), len(schema.columns)
-    for rows in opened.batches(names, batch_size, missing=schema.missing):
+    texts = {name: list(texts) for name, texts in schema.categories}
+    categories = Categories(opened.where, texts, known=True)
+    for rows in opened.batches(
+        names, batch_size, missing=schema.missing, categories=categories
+    ):
+        rows, _ = expand(rows, schema.read_names, schema.categories, texts)
         values, context = rows[:, :width], rows[:, width:]
         _check_grid(opened.where, values, schema)
         yield values, context if schema.context_columns else None
@@ -45,7 +51,7 @@ def stream_rows(
 def _found(source: Source, schema: Schema) -> tuple[str, ...]:
     """Returns the source's own names of the schema's columns."""
     _check_image(source, schema)
-    names, known = schema.names, source.schema.names
+    names, known = schema.read_names, source.schema.names
     expected = f"{source.where}: expected {len(names)} columns ({listing(names)})"
     if source.has_names:
         missing = [name for name in names if name not in known]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_flows.data.categories import Category
 from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.screening import Rows, finite_rows
 
@@ -31,6 +32,8 @@ class Schema:
         header: whether a first line that could be a row was taken for names; None
             where there was no such line.
         missing: cells that stand for a missing number.
+        categories: columns of text to condition on, each with its texts in order.
+        particle_shape: (N, n) when a row is the positions of N particles.
     """
 
     columns: tuple[str, ...]
@@ -43,6 +46,21 @@ class Schema:
     bounds: tuple[Bound, ...] = ()
     header: bool | None = None
     missing: tuple[str, ...] = ()
+    categories: tuple[Category, ...] = ()
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        """The same columns under the source's names: one of text for its several."""
+        own = {f"{name}={t}": name for name, texts in self.categories for t in texts}
+        return tuple(dict.fromkeys(own.get(name, name) for name in self.names))
+
+    particle_shape: tuple[int, int] | None = None
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """D, or that less n: of particles the center of mass is not modeled."""
+        fixed = 0 if self.particle_shape is None else self.particle_shape[1]
+        return len(self.columns) - fixed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,8 +99,10 @@ class Table:
         weight: [N], how much each row counts; None where all count alike.
         header: as in `Schema`.
         missing: as in `Schema`.
+        categories: as in `Schema`.
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
+        particle_shape: as in `Schema`.
     """
 
     name: str
@@ -98,7 +118,9 @@ class Table:
     weight: np.ndarray | None = None
     header: bool | None = None
     missing: tuple[str, ...] = ()
+    categories: tuple[Category, ...] = ()
     row_numbers: np.ndarray | None = None
+    particle_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -131,6 +153,8 @@ class Table:
             levels=self.levels,
             header=self.header,
             missing=self.missing,
+            categories=self.categories,
+            particle_shape=self.particle_shape,
         )
 
     def row_number(self, row: int) -> int:

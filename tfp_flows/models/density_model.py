@@ -300,6 +300,8 @@ class DensityModel(KerasContract, abc.ABC):
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
 
+        With continuous layers it has no gradient: a tape over an endpoint finds None.
+
         Endpoints (`context` added where the model is conditional):
 
             log_prob(x)        x: [N, event...] → [N], where there is a density
@@ -314,7 +316,13 @@ class DensityModel(KerasContract, abc.ABC):
             **kwargs: `verbose`: print each signature; `format` is "tf_saved_model".
         """
         self._log_dets.refresh()
-        export_endpoints(self, filepath, self.endpoints(), **kwargs)
+        export_endpoints(
+            self,
+            filepath,
+            self.endpoints(),
+            continuous=self.continuous_layers,
+            **kwargs,
+        )
 
     def endpoints(self) -> dict[str, Any]:
         """Returns what `export` serves: name → (function, signature)."""

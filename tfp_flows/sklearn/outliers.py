@@ -25,7 +25,7 @@ class FlowOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         density: an estimator with `score_samples`; `FlowDensity()` by default.
         false_alarm_rate: share of ordinary rows that is flagged.
         calibration_fraction: of the rows, that set the threshold.
-        random_state: of their choice, and of a density that is not given.
+        random_state: of their choice, and of a density that has none.
 
     Attributes:
         density_: the fitted density.
@@ -66,10 +66,8 @@ class FlowOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         order = draw.permutation(len(rows))
         count = max(round(self.calibration_fraction * len(rows)), 1)
         held_out, others = np.split(order, [count])
-        density = self.density
-        if density is None:
-            density = FlowDensity(random_state=draw.randint(2**31 - 1))
-        self.density_ = clone(density).fit(rows[others])
+        density = FlowDensity() if self.density is None else clone(self.density)
+        self.density_ = _seeded(density, draw).fit(rows[others])
         self.calibration_scores_ = np.sort(self.density_.score_samples(rows[held_out]))
         allowed = int(np.floor(self.false_alarm_rate * (count + 1)))
         self.offset_ = self.calibration_scores_[allowed - 1] if allowed else -np.inf
@@ -96,3 +94,13 @@ class FlowOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns −1 for outliers and 1 for the others, [N]."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def _seeded(estimator: Any, draw: np.random.RandomState) -> Any:
+    """Sets each `random_state` within an estimator that is None, as ensembles do."""
+    names = [
+        name
+        for name, value in sorted(estimator.get_params().items())
+        if name.split("__")[-1] == "random_state" and value is None
+    ]
+    return estimator.set_params(**{name: draw.randint(2**31 - 1) for name in names})

@@ -89,6 +89,7 @@ def test_the_likelihood_gives_the_same_table(no_pages, table, tmp_path, capsys):
         ("--target q", "--target names the column 'q', which is not there"),
         ("--target y --columns z", "--columns and --target both name what is modeled"),
         ("--target y --exclude y", "column 'y' is in both --target and --exclude"),
+        ("--target y --weights y", "column 'y' is in both --target and --weights"),
         ("--target x,y,z,other", "no column is left to predict from"),
         ("--target y --objective energy --base mixture", "draws have no gradient"),
         ("--target y --objective energy --boost 2", "energy with --boost"),
@@ -96,6 +97,33 @@ def test_the_likelihood_gives_the_same_table(no_pages, table, tmp_path, capsys):
 )
 def test_what_cannot_be_predicted_is_refused(refused, table, tmp_path, words, message):
     assert message in refused("fit", table, "--out", tmp_path / "run", *words.split())
+
+
+def test_texts_are_features_too(no_pages, refused, tables, tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["red", "blue", "green"], size=400)
+    y = np.select([kinds == "red", kinds == "blue"], [0.0, 20.0], 40.0)
+    y += rng.normal(size=400)
+    table = tmp_path / "kinds.csv"
+    rows = [f"{value:.9g},{kind}" for value, kind in zip(y, kinds, strict=True)]
+    table.write_text("\n".join(["y,kind", *rows]) + "\n")
+    words = ["--target", "y", "--epochs", 1, *QUICK]
+    run("fit", table, "--out", tmp_path / "run", *words)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())["schema"]
+    assert record["context_columns"] == ["kind=green", "kind=red"]
+    new = tmp_path / "new.csv"
+    new.write_text("kind\nred\nblue\n")
+    run("predict", tmp_path / "run", new, "--out", tmp_path / "out.csv")
+    assert len(read(tmp_path / "out.csv")) == 2
+    new.write_text("kind\nred\npurple\n")
+    message = refused("predict", tmp_path / "run", new, "--out", tmp_path / "o.csv")
+    assert "column 'kind' holds 'purple' in row 2" in message
+    assert "(blue, green, red)" in message
+    rows = [f"{value:.9g},{place}th" for place, value in enumerate(y)]
+    table.write_text("\n".join(["y,kind", *rows]) + "\n")
+    message = refused("fit", table, "--out", tmp_path / "other", *words)
+    assert "400 different texts" in message
+    assert "--exclude kind" in message
 
 
 def test_missing_targets_and_models_without_features(refused, table, tmp_path):

@@ -86,7 +86,7 @@ def real_nvp(size):
 
 
 def test_a_coupling_flow_beats_the_floor_where_data_are_not_gaussian():
-    from tfp_flows.data.toys import moons
+    from tfp_flows.data.builtin.toys import moons
 
     x, held_out = (moons(2000, np.random.default_rng(s)).astype("f") for s in (0, 1))
     floor = linear_flow_optimum(x, x_heldout=held_out)

@@ -12,7 +12,13 @@ from scipy import stats
 from tensorflow_probability import bijectors as tfb
 
 from tests.weights import values
-from tfp_flows.bijectors import Coupling, MaskedAutoregressive
+from tfp_flows import ode
+from tfp_flows.bijectors import (
+    Continuous,
+    Coupling,
+    HutchinsonDivergence,
+    MaskedAutoregressive,
+)
 from tfp_flows.models import (
     BoostedPosterior,
     DiscretizedLogisticLikelihood,
@@ -22,7 +28,7 @@ from tfp_flows.models import (
     VariationalAutoencoder,
 )
 from tfp_flows.models.variational import importance
-from tfp_flows.networks import dense_decoder, dense_encoder
+from tfp_flows.networks import VelocityMLP, dense_decoder, dense_encoder
 
 LATENT, SHAPE = 4, (6, 6)
 F64 = {"dtype": "float64"}
@@ -45,7 +51,16 @@ def amortized(index):
     return tfb.Chain([coupling, layer])
 
 
+def continuous():
+    """A velocity that sees the encoder's context; one random probe in training."""
+    network = VelocityMLP(LATENT, hidden_sizes=(8,), context_size=3, seed=1)
+    solver = ode.Solver("rk4", ode.FixedSteps(2))
+    noisy = HutchinsonDivergence()
+    return FlowPosterior(Continuous(network, solver=solver, training_divergence=noisy))
+
+
 POSTERIORS = {
+    "continuous": (continuous, 3),
     "gaussian": (GaussianPosterior, 0),
     "amortized flow": (lambda: FlowPosterior(amortized(0)), 3),
     "boosted": (lambda: BoostedPosterior(component, 2), 0),
@@ -304,6 +319,15 @@ def test_export_answers_where_the_package_cannot_be_imported(trained, x, tmp_pat
     )
     assert result.returncode == 0, result.stdout + result.stderr[-2000:]
     assert result.stdout.count("agrees") == 1
+
+
+def test_a_continuous_posterior_is_exported(trained, x, tmp_path):
+    made = trained["continuous"]
+    made.export(str(tmp_path / "model"), verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "model"))
+    seed, count = tf.constant([0, 3]), tf.constant(2)
+    found = served.elbo(x[:8], count, seed)
+    np.testing.assert_allclose(found, made.elbo(x[:8], 2, seed), rtol=1e-5)
 
 
 # A linear decoder with orthogonal columns: the posterior is a diagonal Gaussian.

@@ -38,8 +38,9 @@ def test_velocity_turns_shifts_and_permutes_with_the_particles(shape, dtype, err
     x = positions(6, *shape, dtype=dtype)
     v = network(x, t=0.3).numpy()
     assert np.abs(v).max() > 0.1
-    turn = np.linalg.qr(RNG.normal(size=[shape[1]] * 2))[0].astype(dtype)
-    for turn in (turn, turn * np.r_[-1, np.ones(shape[1] - 1)].astype(dtype)):
+    rotation = np.linalg.qr(RNG.normal(size=[shape[1]] * 2))[0].astype(dtype)
+    mirror = np.diag(np.r_[-1, np.ones(shape[1] - 1)]).astype(dtype)
+    for turn in (rotation, rotation @ mirror):
         order = RNG.permutation(shape[0])
         moved = (x.numpy() @ turn)[:, order] + np.arange(shape[1], dtype=dtype)
         found = network(moved, t=0.3) / np.abs(v).max()

@@ -57,6 +57,9 @@ def check_packages() -> None:
 
 
 def _prepare(options: FitOptions, place: RunDir) -> Task:
+    if options.data in data.PARTICLE_SETS:
+        # Drawn with its help, before anything else loads it.
+        load_tensorflow()
     table = data.load(
         options.data,
         columns=options.columns,
@@ -89,7 +92,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
         keys=_keys_of_copies(table, description),
     )
     flow = choose_flow(options.flow, table)
-    check_base(options.base, flow)
+    check_base(options.base, flow, options.boost)
     if options.objective == "energy":
         check_energy(options.base, flow, options.boost, options.integers)
         options = dataclasses.replace(options, base="gaussian")
@@ -135,7 +138,21 @@ def _check_parts(task: Task) -> None:
     if train.image_shape is None:
         _check_varying(train.name, train.columns, train.values)
     if train.context is not None:
+        _check_categories(train)
         _check_varying(train.name, train.context_columns, train.context)
+
+
+def _check_categories(train: data.Table) -> None:
+    """Refuses a text of which the training rows have no example."""
+    for name, texts in train.categories:
+        for text in texts[1:]:
+            column = train.context_columns.index(f"{name}={text}")
+            if train.context is not None and not train.context[:, column].any():
+                raise data.DataError(
+                    f"{train.name}: {text!r} in column {name!r} is in none of the "
+                    f"{train.num_rows:,} training rows: join rare texts, or leave the "
+                    f"column out with --exclude {name}"
+                )
 
 
 def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfp_flows.data import Schema, Table
+from tfp_flows.data import Schema, Table, relative
 from tfp_flows.diagnostics import (
     Result,
     Yardstick,
@@ -55,12 +55,13 @@ def extreme_row(table: Table, log_densities: dict[str, np.ndarray]) -> str | Non
         return None
     row = int(np.argmax(rows))
     values = joined_rows(table, np.zeros(1))
+    table = relative(table)
     low, median, high = np.percentile(values, [25, 50, 75], axis=0)
     distance, spread = np.abs(values[row] - median), high - low
     # A column that hardly varies comes first where the row differs in it.
     unlike = np.where(distance > 0, np.inf, 0.0)
-    relative = np.divide(distance, spread, out=unlike, where=spread > 0)
-    column = int(np.argmax(relative))
+    spreads = np.divide(distance, spread, out=unlike, where=spread > 0)
+    column = int(np.argmax(spreads))
     number = row + 1 if table.row_numbers is None else table.row_numbers[row]
     under = ", ".join(name for name, mask in lost.items() if mask[row])
     return (
@@ -100,7 +101,7 @@ class Yardsticks:
         """Fits both to rows [N, D + C], as from `joined_rows`."""
         options: dict[str, Any] = {
             "context_size": len(schema.context_columns),
-            "same_units": schema.image_shape is not None,
+            "same_units": bool(schema.image_shape or schema.particle_shape),
         }
         return cls(
             fit_gaussian(train, validation, **options),
@@ -145,7 +146,8 @@ class Yardsticks:
 
 
 def joined_rows(table: Table, step: np.ndarray) -> np.ndarray:
-    """Returns dequantized values and context, [N, D + C]."""
+    """Returns dequantized values, of particles relative ones, and context."""
+    table = relative(table)
     noise = np.random.default_rng(0).uniform(size=table.values.shape)
-    values = table.values + step * noise
+    values = table.values + step[: noise.shape[1]] * noise
     return values if table.context is None else np.hstack([values, table.context])

@@ -112,6 +112,7 @@ class FittedRun:
             source_columns=known.source_columns,
             header=known.header,
             missing=known.missing,
+            categories=known.categories,
         )
         blocks = stream_rows(source, schema, batch_size=65_536)
         context = np.concatenate([values for values, _ in blocks])
@@ -149,7 +150,8 @@ class FittedRun:
             yardsticks = Yardsticks.from_arrays(arrays)
             given = yardsticks.gaussian.context_size
             size = len(yardsticks.gaussian.shift) - given
-        self._check_widths(YARDSTICKS, size, given)
+        fixed = self._widths[0] - self.schema.degrees_of_freedom
+        self._check_widths(YARDSTICKS, size + fixed, given)
         return yardsticks
 
     @property

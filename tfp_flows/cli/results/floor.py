@@ -56,7 +56,7 @@ def linear_floor(
         test: rows it is reported on, likewise.
         schema: what a row of the data holds.
     """
-    size = len(schema.columns)
+    size = schema.degrees_of_freedom
     try:
         levels = _levels(train, validation, test)
         if schema.context_columns:

@@ -12,7 +12,8 @@ from tfp_flows.cli.training.choice import Start
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import Table
+from tfp_flows.data import PARTICLE_SETS, Table
+from tfp_flows.energies import PARTICLE_SYSTEMS
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_pages"]
@@ -23,6 +24,9 @@ _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
 # Of wide tables fewer rows are drawn and scored: not more numbers than these, but
 # enough rows for the quantile of 1 %.
 _TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
+
+# Flows whose own base is one normal distribution.
+_GAUSSIAN = ("equivariant", "glow")
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -55,7 +59,9 @@ def write_pages(
         bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
         count = min(bounded, _TABLE_SAMPLES)
     samples, given = _draws(task, model, test, count)
-    ranks, shared = _ranks(task, model, test, samples)
+    ranks, shared = None, None
+    if test.particle_shape is None:
+        ranks, shared = _ranks(task, model, test, samples)
     options = task.options
     counts = " / ".join(f"{count:,}" for count in task.counts.values())
     calls = progress.calls and {"calls of the velocity a row": progress.calls}
@@ -81,6 +87,8 @@ def write_pages(
         context=test.context,
         context_columns=test.context_columns,
         image_shape=test.image_shape,
+        particle_shape=test.particle_shape,
+        energies=_energies(test, samples),
         settings={
             "flow": task.flow,
             "objective": options.objective,
@@ -105,11 +113,23 @@ def write_pages(
     diagnostics.write_report(task.folder, report)
 
 
+def _energies(test: Table, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of held-out rows and samples of a set whose energy is known."""
+    if test.name not in PARTICLE_SETS or test.particle_shape is None:
+        return None
+    energy = PARTICLE_SYSTEMS[test.name].energy
+    return tuple(
+        energy(x.reshape(-1, *test.particle_shape).astype("float64")).numpy()
+        for x in (test.values, samples)
+    )
+
+
 def _base(task: Task, progress: Progress) -> str:
     start = Start(**progress.start)
     if start.base != "given":
         return str(start)
-    return task.options.base or ("mixture" if task.flow != "glow" else "gaussian")
+    own = "gaussian" if task.flow in _GAUSSIAN else "mixture"
+    return task.options.base or own
 
 
 def _draws(

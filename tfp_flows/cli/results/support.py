@@ -27,7 +27,7 @@ def bounds_hint(task: Task, model: DensityModel) -> str | None:
         task: the run.
         model: the best model.
     """
-    if task.table.image_shape is not None:
+    if task.table.image_shape or task.table.particle_shape:
         return None
     test = task.test
     blocks = draw_rows(

@@ -4,6 +4,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import assembly
@@ -12,6 +13,7 @@ from tfp_flows.cli.rows import event_arrays
 from tfp_flows.cli.training.distribution import build_distribution
 from tfp_flows.cli.training.task import Task
 from tfp_flows.distributions import (
+    CenteredStudentT,
     Copula,
     CopulaDistribution,
     IndependenceCopula,
@@ -42,9 +44,9 @@ class StartRows(NamedTuple):
 def start_rows(task: Task, *, whiten: bool) -> StartRows:
     """Returns rows where training starts: whitened or standardized ones."""
     normal = assembly.standard_normal(len(task.schema.columns), "float32")
-    model = FlowModel(
-        build_distribution(task.flow, task.schema, base=normal, whiten=whiten)
-    )
+    # All flows start as the identity; a continuous one would solve for it.
+    flow = "coupling-affine" if task.flow == "continuous" else task.flow
+    model = FlowModel(build_distribution(flow, task.schema, base=normal, whiten=whiten))
     rng = np.random.default_rng(task.options.seed)
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     for part in (task.train, task.validation):
@@ -77,6 +79,8 @@ def fitted_base(task: Task, *, whiten: bool = True) -> tfd.Distribution | None:
         RunError: there are too few rows to estimate from.
     """
     kind = task.options.base
+    if task.schema.particle_shape is not None:
+        return _base_of_particles(kind, task.schema.particle_shape)
     if kind in (None, "mixture"):
         return None
     if kind == "gaussian":
@@ -88,6 +92,15 @@ def fitted_base(task: Task, *, whiten: bool = True) -> tfd.Distribution | None:
         raise RunError(f"--base {kind}: {error}") from error
     print(f"\nbase       {text}", flush=True)
     return base
+
+
+def _base_of_particles(
+    kind: str | None, shape: tuple[int, int]
+) -> tfd.Distribution | None:
+    if kind != "student-t":
+        return None
+    softplus = tfp.bijectors.Softplus(low=np.float32(1.0))
+    return CenteredStudentT(*shape, tfp.util.TransformedVariable(10.0, softplus))
 
 
 def estimated_base(

@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.models import BoostedFlow, BoostingStage
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "likelihood_of"]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -70,12 +71,12 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Records the epoch; with it a flow is complete, and saved."""
-        loss = float(logs["val_loss"])
+        loss = likelihood_of(logs, "val_")
         stage = {"stage": int(logs["stage"])} if self._has_stages else {}
         record = {
             "epoch": epoch + 1,
             **stage,
-            "loss": float(logs["loss"]),
+            **_training_loss(logs),
             "val_loss": loss,
             "learning_rate": float(self.model.optimizer.learning_rate),
             **{name: float(logs[name]) for name in logs if name.endswith("calls")},
@@ -129,6 +130,19 @@ class Checkpoint(keras.callbacks.Callback):
             "--overwrite and a smaller --learning-rate, or look for extreme rows in "
             "the data"
         )
+
+
+def likelihood_of(logs: Mapping[str, Any], prefix: str) -> float:
+    """The negative log-likelihood of an evaluation: the loss, or what is beside it."""
+    beside = logs.get(f"{prefix}negative_log_likelihood")
+    return float(logs[f"{prefix}loss"] if beside is None else beside)
+
+
+def _training_loss(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The loss where it is nats; that of another objective under its own name."""
+    if "val_negative_log_likelihood" not in logs:
+        return {"loss": float(logs["loss"])}
+    return {"loss": math.nan, "objective": float(logs["loss"])}
 
 
 def _start_record(loss: float) -> dict[str, float]:

@@ -48,6 +48,10 @@ def build_distribution(
             base=base,
             seed=seed,
         )
+    if schema.particle_shape is not None:
+        return architectures.equivariant_flow(
+            *schema.particle_shape, context_size=context_size, base=base, seed=seed
+        )
     kind, _, transform = flow.partition("-")
     build: Any = {
         "autoregressive": architectures.autoregressive_flow,

@@ -12,17 +12,18 @@ _CLIP_NORM = 10.0
 
 
 def new_optimizer(
-    task: Task, num_steps: int | None = None
+    task: Task, num_steps: int | None = None, rate: float | None = None
 ) -> keras.optimizers.Optimizer:
     """Adam with a bounded gradient and a rate that falls along a cosine.
 
     Args:
         task: the run.
         num_steps: until the rate is zero; default those of all epochs.
+        rate: at the start; default the one asked for.
     """
     options = task.options
     steps = task.train.num_rows // task.batch_size
     schedule = keras.optimizers.schedules.CosineDecay(
-        options.learning_rate, decay_steps=num_steps or options.epochs * steps
+        rate or options.learning_rate, decay_steps=num_steps or options.epochs * steps
     )
     return keras.optimizers.Adam(schedule, global_clipnorm=_CLIP_NORM)

@@ -73,6 +73,7 @@ def _read(
             encoding=written.encoding,
             skipinitialspace=True,
             float_precision="round_trip",
+            dtype=dict.fromkeys(text.categories.texts, str),
             # One dtype for a column of a batch: pandas otherwise infers it anew for
             # each block of bytes.
             low_memory=False,
@@ -105,6 +106,8 @@ def _to_float(name: str, column: Any, start: int, text: TextCells) -> np.ndarray
     """Converts one pandas column; cells that are no numbers are NaN, and noted."""
     import pandas as pd
 
+    if name in text.categories.texts:
+        return text.categories.encode(name, start, column)
     numbers = pd.to_numeric(column, errors="coerce")
     is_text = numbers.isna() & column.notna()
     text.add(name, start, column.to_numpy(), is_text.to_numpy())

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfp_flows.data.errors import DataError
+from tfp_flows.data.particles import position_names
 from tfp_flows.data.sources.source import Source, refused, slices
 from tfp_flows.data.table import Schema
 
@@ -21,19 +22,26 @@ _UINT8_LEVELS = 256
 def numpy_source(path: pathlib.Path) -> Source:
     """Opens a `.npy` file as a memory map, or loads a `.npz` file whole.
 
-    [N] is one column, [N, D] are rows; [N, H, W] and [N, H, W, C] of uint8 are images.
+    [N] is one column, [N, D] are rows; [N, H, W] and [N, H, W, C] of uint8 are images,
+    [N, P, 2] and [N, P, 3] of floats the positions of P particles.
     A `.npz` file holds one array, or `x` and optionally `context`.
     """
     arrays = _load(path)
     values, image_shape = _flatten(path, arrays["x"])
+    particles = None
+    if image_shape is None and arrays["x"].ndim == 3:
+        particles = arrays["x"].shape[1:]
     context = values[:, :0]
     if "context" in arrays:
         context = _as_rows(path, arrays["context"], len(values))
     schema = Schema(
-        _numbered("x" if image_shape is None else "pixel", values),
+        _numbered("x" if image_shape is None else "pixel", values)
+        if particles is None
+        else position_names(particles),
         _numbered("context", context),
         image_shape=image_shape,
         levels=None if image_shape is None else _UINT8_LEVELS,
+        particle_shape=particles,
     )
     read = functools.partial(slices, (values, context), schema.names)
     return Source(str(path), schema, read, conditions=True, has_names=False)
@@ -89,9 +97,12 @@ def _flatten(
         height, width = array.shape[1:3]
         channels = array.shape[3] if array.ndim == 4 else 1
         return array.reshape(len(array), -1), (height, width, channels)
+    if array.ndim == 3 and array.dtype.kind == "f" and array.shape[2] in (2, 3):
+        return array.reshape(len(array), -1), None
     raise DataError(
-        f"{path}: expected rows [N, D], or images [N, H, W] or [N, H, W, C] of uint8, "
-        f"received shape {list(array.shape)} of {array.dtype}: reshape or convert it"
+        f"{path}: expected rows [N, D], images [N, H, W] or [N, H, W, C] of uint8, or "
+        f"particles [N, P, 2] or [N, P, 3] of floats, received "
+        f"shape {list(array.shape)} of {array.dtype}: reshape or convert it"
     )
 
 

@@ -53,6 +53,8 @@ def _read(
 def _to_float(column: Any, name: str, start: int, text: TextCells) -> np.ndarray:
     import pyarrow
 
+    if name in text.categories.texts:
+        return text.categories.encode(name, start, column.to_pylist())
     if not any(getattr(pyarrow.types, kind)(column.type) for kind in _NUMERIC):
         is_text = column.is_valid().to_numpy(zero_copy_only=False)
         text.add(name, start, column.to_pylist(), is_text)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tfp_flows.data.categories import Categories
 from tfp_flows.data.errors import DataError
 from tfp_flows.data.sources.text_cells import TextCells
 from tfp_flows.data.table import Schema
@@ -59,6 +60,7 @@ class Source:
         *,
         missing: Sequence[str] = (),
         whole: bool = False,
+        categories: Categories | None = None,
     ) -> Iterator[np.ndarray]:
         """Yields the rows of the named columns, [n, len(names)] float64 with n ≤ size.
 
@@ -67,14 +69,16 @@ class Source:
             size: rows of a batch.
             missing: numbers, as text, that stand for a missing one.
             whole: read on behind a cell that is no number, to name all such columns.
+            categories: columns whose texts are read as numbers.
         """
-        empty, text = True, TextCells(self.where)
+        empty, text = True, TextCells(self.where, categories)
         codes = _numbers(missing)
         for rows in self.read(names, size, text):
             if text and not whole:
                 raise text.first()
             empty = False
-            rows[np.isin(rows, codes)] = np.nan
+            numbers = [name not in text.categories.texts for name in names]
+            rows[np.isin(rows, codes) & numbers] = np.nan
             yield rows
         if text:
             raise text.all()
@@ -82,6 +86,13 @@ class Source:
             raise DataError(
                 f"{self.where}: the file has columns but no rows: give another file"
             )
+
+    def columns_of_text(self, names: Sequence[str], size: int) -> list[str]:
+        """Returns which of the named columns hold texts, and not numbers with gaps."""
+        text = TextCells(self.where)
+        for _ in self.read(names, size, text):
+            pass
+        return text.columns_of_text
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:

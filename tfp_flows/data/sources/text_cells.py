@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_flows.data.categories import Categories
 from tfp_flows.data.errors import Argument, DataError, listing
 
 __all__ = ["TextCells"]
@@ -33,10 +34,12 @@ class TextCells:
 
     Args:
         where: path or name, for messages.
+        categories: columns whose texts are read as numbers, and not noted.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, categories: Categories | None = None) -> None:
         self._where = where
+        self.categories = categories or Categories(where, {})
         self._cells: dict[str, int] = {}
         self._columns: dict[str, _Column] = {}
 
@@ -62,6 +65,13 @@ class TextCells:
         column = self._columns[name]
         column.texts += len(rows)
         column.values |= set(found) if len(column.values) <= _FEW_TEXTS else set()
+
+    @property
+    def columns_of_text(self) -> list[str]:
+        """Names of columns that are no numbers with a few cells to mend."""
+        for name, column in self._columns.items():
+            column.cells = self._cells[name]
+        return [n for n, column in self._columns.items() if not column.mostly_numeric]
 
     def first(self) -> DataError:
         """Returns the error of a reader that goes no further."""

@@ -7,6 +7,10 @@ global state of matplotlib is read or written.
 
 from tfp_flows.diagnostics.plots.canvas import png
 from tfp_flows.diagnostics.plots.forecasts import forecast_intervals
+from tfp_flows.diagnostics.plots.particles import (
+    configurations,
+    distances_and_energies,
+)
 from tfp_flows.diagnostics.plots.planes import density_maps
 from tfp_flows.diagnostics.plots.samples import (
     image_grid,
@@ -24,7 +28,9 @@ from tfp_flows.diagnostics.plots.translation import translation_field
 from tfp_flows.diagnostics.plots.weights import weight_plot
 
 __all__ = [
+    "configurations",
     "density_maps",
+    "distances_and_energies",
     "exceedance_plot",
     "forecast_intervals",
     "image_grid",

@@ -91,6 +91,26 @@ def _images(report: ReportData) -> tuple[str, Any]:
     )
 
 
+def _particles(report: ReportData) -> tuple[str, Any]:
+    text = "Distances of all pairs of particles."
+    if report.energies is not None:
+        means = " and ".join(f"{np.mean(u):.2f}" for u in report.energies)
+        text = f"Mean energies of held-out rows and samples: {means} kT."
+    return text, plots.distances_and_energies(
+        *_positions(report), energies=report.energies
+    )
+
+
+def _configurations(report: ReportData) -> tuple[str, Any]:
+    text = "Each along its directions of largest spread."
+    return text, plots.configurations(*_positions(report))
+
+
+def _positions(report: ReportData) -> tuple[np.ndarray, np.ndarray]:
+    shape = (-1, *(report.particle_shape or ()))
+    return report.held_out.reshape(shape), report.samples.reshape(shape)
+
+
 def _scores(report: ReportData) -> tuple[str, Any]:
     scores = report.held_out_scores, report.sample_scores
     return score_finding(report), plots.score_distribution(*scores)
@@ -165,7 +185,11 @@ def _has_images(report: ReportData) -> bool:
 
 
 def _has_columns(report: ReportData) -> bool:
-    return report.image_shape is None
+    return report.image_shape is None and report.particle_shape is None
+
+
+def _has_particles(report: ReportData) -> bool:
+    return report.particle_shape is not None
 
 
 def _has_ranks(report: ReportData) -> bool:
@@ -176,6 +200,8 @@ CHAPTERS = (
     Chapter("learning_curve", "Learning curve", _learning_curve),
     Chapter("samples", "Data against samples", _pairs, _has_columns),
     Chapter("samples", "Data against samples", _images, _has_images),
+    Chapter("samples", "Distances and energies", _particles, _has_particles),
+    Chapter("configurations", "Configurations", _configurations, _has_particles),
     Chapter("scores", "Log-densities", _scores),
     Chapter("ranks", "Ranks", _ranks, _has_ranks),
     Chapter("forecasts", "Forecasts", _forecasts, lambda r: r.forecast is not None),

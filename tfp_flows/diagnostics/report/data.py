@@ -35,6 +35,9 @@ class ReportData:
         context: [N, C], what the held-out rows were conditioned on.
         context_columns: C names.
         image_shape: (H, W) or (H, W, C) if rows are images.
+        particle_shape: (N, n) if rows are positions of particles.
+        energies: of the held-out rows, [N], and of the samples, [M], where particles
+            have a known energy.
         settings: names and values worth keeping.
         elapsed: seconds by name of the step.
         levels: negative log-likelihoods of yardsticks by name, on the rows that
@@ -60,6 +63,8 @@ class ReportData:
     context: np.ndarray | None = None
     context_columns: Sequence[str] = ()
     image_shape: Sequence[int] | None = None
+    particle_shape: tuple[int, int] | None = None
+    energies: tuple[np.ndarray, np.ndarray] | None = None
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)

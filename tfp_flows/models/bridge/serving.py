@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfp_flows.bijectors import Continuous
+
 __all__ = ["export_endpoints"]
 
 # A whole number or a stateless seed of shape [2], as models take them.
@@ -18,12 +20,15 @@ def export_endpoints(
     filepath: str,
     endpoints: dict[str, Any],
     *,
+    continuous: Sequence[Continuous] = (),
     verbose: bool = False,
     format: str = "tf_saved_model",
 ) -> None:
     """Writes functions of a model, name → (function, signature), to a directory.
 
-    Where a signature has a seed of shape [2], a whole number is taken too.
+    With continuous layers nothing has a gradient: theirs walks back along steps that a
+    file cannot name. Where a signature has a seed of shape [2], a whole number is taken
+    too.
 
     Raises:
         ValueError: another format than a SavedModel.
@@ -36,12 +41,23 @@ def export_endpoints(
     archive = keras.export.ExportArchive()
     archive.track(model)
     for name, (function, signature) in endpoints.items():
+        if continuous:
+            function = _without_gradient(function)
         archive.add_endpoint(name, *_with_whole_seeds(function, signature))
     options = None
-    if getattr(model, "continuous_layers", None):
-        # Their gradient walks back along steps that a file cannot name.
+    if continuous:
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     archive.write_out(filepath, options=options, verbose=verbose)
+
+
+def _without_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For a tape None, in place of TensorFlow's complaint of tensors out of scope."""
+
+    @functools.wraps(function)
+    def served(*arguments: Any) -> Any:
+        return tf.nest.map_structure(tf.stop_gradient, function(*arguments))
+
+    return served
 
 
 def _with_whole_seeds(

@@ -12,6 +12,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors import Continuous, leaves
+from tfp_flows.models.bridge.adapter import LeafArguments
+from tfp_flows.models.paths import path_arguments
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.likelihoods import likelihood_named
 from tfp_flows.models.variational.posteriors import component_distribution, mixture_of
@@ -87,10 +90,23 @@ class LatentVariables:
         context = tf.zeros([1, self.context_size], self.dtype)
         return self._component(index, [zeros, tf.ones_like(zeros), context])
 
-    def _component(self, index: int, encoded: list[tf.Tensor]) -> tfd.Distribution:
+    @property
+    def continuous_layers(self) -> list[Continuous]:
+        """The layers of all components that solve an equation."""
+        flows = [flow for flow in self.posterior.bijectors if flow is not None]
+        every = [leaf for flow in flows for leaf in leaves(flow)]
+        return [leaf for leaf in every if isinstance(leaf, Continuous)]
+
+    def _component(
+        self,
+        index: int,
+        encoded: list[tf.Tensor],
+        told: LeafArguments | None = None,
+    ) -> tfd.Distribution:
         loc, scale, context = encoded
         base = tfd.MultivariateNormalDiag(loc, scale)
-        return component_distribution(self.posterior.bijectors[index], base, context)
+        flow = self.posterior.bijectors[index]
+        return component_distribution(flow, base, context, told)
 
     def encoded(self, x: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Location, scale and context of each row."""
@@ -101,10 +117,13 @@ class LatentVariables:
         return [loc, tf.nn.softplus(raw_scale), context]
 
     def components(
-        self, encoded: list[tf.Tensor], count: int
+        self,
+        encoded: list[tf.Tensor],
+        count: int,
+        told: LeafArguments | None = None,
     ) -> list[tfd.Distribution]:
-        """g₁(·|x) … of the count in use, batch shape [N]."""
-        return [self._component(index, encoded) for index in range(count)]
+        """g₁(·|x) … of the count in use, batch shape [N]; layers are told `told`."""
+        return [self._component(index, encoded, told) for index in range(count)]
 
     def posterior_distribution(self, x: tf.Tensor) -> tfd.Distribution:
         """q(z|x), batch shape [N]."""
@@ -131,16 +150,22 @@ class LatentVariables:
         return tf.reduce_sum(values, axes), prior.log_prob(z)
 
     def evaluation(
-        self, x: tf.Tensor, *, training: bool, **schedule: Any
+        self, x: tf.Tensor, *, training: bool, path_seed: Any, **schedule: Any
     ) -> StageEvaluation:
-        """The components in use at a batch, for `objectives.BoostedBound`."""
+        """The components in use at a batch, for `objectives.BoostedBound`.
+
+        `path_seed` is that of continuous layers in training.
+        """
+        told = None
+        if training and self.continuous_layers:
+            told = path_arguments(self.continuous_layers, [], path_seed)
         weights, encoded = self._weights(), self.encoded(x, training=training)
         count = weights.shape[0]
         # Fixed, encoder included: the gradient enters by z alone.
         fixed = [tf.stop_gradient(part) for part in encoded]
         return stage_evaluation(
-            self.components(encoded, count),
-            self.components(fixed, count - 1),
+            self.components(encoded, count, told),
+            self.components(fixed, count - 1, told),
             functools.partial(self.score, x, training=training),
             weights,
             **schedule,

@@ -13,8 +13,9 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors import conditional_bijectors, context_arguments
+from tfp_flows.bijectors import nested_arguments
 from tfp_flows.distributions import BoostedMixture
+from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 from tfp_flows.models.bridge.serialization import deserialize, serialize
 
 __all__ = [
@@ -145,13 +146,25 @@ class BoostedPosterior:
 
 
 def component_distribution(
-    bijector: tfb.Bijector | None, base: tfd.Distribution, context: tf.Tensor | None
+    bijector: tfb.Bijector | None,
+    base: tfd.Distribution,
+    context: tf.Tensor | None,
+    arguments: LeafArguments | None = None,
 ) -> tfd.Distribution:
-    """Returns the image of `base` under a bijector that sees `context`."""
+    """Returns the image of `base` under a bijector that sees `context`.
+
+    Args:
+        bijector: None: `base` itself.
+        base: batch shape [N].
+        context: [N, C].
+        arguments: what layers are told beside the context.
+    """
     if bijector is None:
         return base
-    if conditional_bijectors(bijector):
-        bijector = _Conditioned(bijector, context)
+    of_leaf = DistributionAdapter.arguments_of
+    nested = nested_arguments(bijector, lambda leaf: of_leaf(leaf, context, arguments))
+    if nested:
+        bijector = _Conditioned(bijector, nested)
     return tfd.TransformedDistribution(base, bijector)
 
 
@@ -165,21 +178,21 @@ def mixture_of(
 
 
 class _Conditioned(tfb.Bijector):
-    """A conditional bijector at a fixed context: a plain bijector.
+    """A bijector with its arguments, such as a context: a plain bijector.
 
     Args:
-        bijector: has parts with a `context_size`.
-        context: [N, C].
+        bijector: has parts that take arguments.
+        arguments: nested, as the bijector takes them.
     """
 
-    def __init__(self, bijector: tfb.Bijector, context: tf.Tensor) -> None:
+    def __init__(self, bijector: tfb.Bijector, arguments: dict[str, Any]) -> None:
         self._inner = bijector
-        self._arguments = context_arguments(bijector, context)
+        self._arguments = arguments
         super().__init__(
             forward_min_event_ndims=bijector.forward_min_event_ndims,
             inverse_min_event_ndims=bijector.inverse_min_event_ndims,
             dtype=bijector.dtype,
-            parameters={"bijector": bijector, "context": context},
+            parameters={"bijector": bijector, "arguments": arguments},
             name=f"conditioned_{bijector.name}",
         )
 

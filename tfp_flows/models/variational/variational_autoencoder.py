@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors import Continuous
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge.inputs import is_array, pack_validation, target_for
 from tfp_flows.models.bridge.row_mean import row_mean
@@ -125,6 +126,11 @@ class VariationalAutoencoder(StagedModel):
         """Shape of one x."""
         return self._latent.event_shape
 
+    @property
+    def continuous_layers(self) -> list[Continuous]:
+        """The layers of the posterior that solve an equation."""
+        return self._latent.continuous_layers
+
     # Training.
 
     def call(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
@@ -134,6 +140,7 @@ class VariationalAutoencoder(StagedModel):
             training=training,
             beta=self.beta.value,
             sample_all=self.sample_all.value,
+            path_seed=self.seeds.next() if self.continuous_layers else None,
         )
         seed = self.seeds.next()
         terms = self.objective(evaluation, seed=seed, training=training)
@@ -337,6 +344,8 @@ class VariationalAutoencoder(StagedModel):
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that answers without this package.
 
+        With continuous layers it has no gradient: a tape over an endpoint finds None.
+
         Endpoints, with seed: int32 [2] or [] and n, num_samples: int32 []:
 
             encode(x, seed)              → a draw of q(z|x) and its mean, each [N, d]
@@ -360,4 +369,5 @@ class VariationalAutoencoder(StagedModel):
             "generate": (self._latent.generate, [n, seed]),
             "elbo": (self._elbo, [x, num_samples, seed]),
         }
-        export_endpoints(self, filepath, endpoints, **kwargs)
+        layers = self.continuous_layers
+        export_endpoints(self, filepath, endpoints, continuous=layers, **kwargs)

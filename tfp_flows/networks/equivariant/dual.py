@@ -43,14 +43,14 @@ class Dual:
         """The sum with what does not vary."""
         return Dual(self.value + constant, self.tangents)
 
-    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> "Dual":
-        """A function of each entry."""
+    def map(
+        self, function: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    ) -> "Dual":
+        """A function of each entry, which returns its value and its slope."""
+        value, slope = function(self.value)
         if self.tangents is None:
-            return Dual(function(self.value))
-        with tf.GradientTape() as tape:
-            tape.watch(self.value)
-            value = function(self.value)
-        return Dual(value, tape.gradient(value, self.value) * self.tangents)
+            return Dual(value)
+        return Dual(value, slope * self.tangents)
 
 
 def _total(parts: list[Any]) -> tf.Tensor | None:

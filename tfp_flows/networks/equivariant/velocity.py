@@ -48,8 +48,8 @@ class EquivariantVelocity(Conditioner):
         num_layers: L.
         coordinate_range: R, the farthest that a pair pushes.
         attention: whether messages have a gate g; else g = 1.
-        activation: a smooth one.
-        **options: `context_size`, `seed` and the others of `Conditioner`.
+        **options: `context_size`, `seed` and the others of `Conditioner`, whose
+            activation is SiLU.
 
     Call arguments:
         x: [batch..., N, n].
@@ -76,7 +76,6 @@ class EquivariantVelocity(Conditioner):
         num_layers: int = 2,
         coordinate_range: float = 15.0,
         attention: bool = True,
-        activation: str = "silu",
         **options: Any,
     ) -> None:
         if num_particles < 2 or dimension < 1 or num_layers < 1:
@@ -84,14 +83,13 @@ class EquivariantVelocity(Conditioner):
                 "num_particles must be at least 2, dimension and num_layers at least "
                 f"1, received {num_particles}, {dimension} and {num_layers}."
             )
-        for name in ("hidden_sizes", "num_parameters"):
+        for name in ("activation", "hidden_sizes", "num_parameters"):
             options.pop(name, None)
         sizes = (hidden_size,) * num_layers
-        super().__init__(hidden_sizes=sizes, activation=activation, **options)
+        super().__init__(hidden_sizes=sizes, activation="silu", **options)
         self.num_particles, self.dimension = num_particles, dimension
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.coordinate_range, self.attention = coordinate_range, attention
-        self._activation = keras.activations.get(activation)
         self._count = 0
         self._embedding = self._dense("embedding", 1 + (self.context_size or 0))
         self._blocks = [
@@ -99,6 +97,8 @@ class EquivariantVelocity(Conditioner):
             for index in range(num_layers)
         ]
         self.built = True
+        # A solver evaluates it at many stages: traced once, and once backwards.
+        self._traced = tf.function(self._flow, autograph=False, reduce_retracing=True)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ class EquivariantVelocity(Conditioner):
         features = tf.reshape(features, [-1, 1, features.shape[-1]])
         rows = tf.reshape(x, [-1, *self.event_shape])
         present, pairs = _presence(mask, self.num_particles, x.dtype)
-        velocity, divergence = self._flow(rows, features, pairs, with_tangents)
+        velocity, divergence = self._traced(rows, features, pairs, with_tangents)
         velocity = centered(velocity, present)
         return tf.reshape(velocity, shape), tf.reshape(divergence, batch)
 
@@ -224,31 +224,54 @@ class EquivariantVelocity(Conditioner):
         hidden = between(*ends, own=own).plus(block["edge"]["bias"])
         hidden += squared.linear(lambda d: d * now[0])
         hidden += origin.linear(lambda d: d * then[0])
-        message = hidden.map(self._activation)
-        message = _through(block["message"], message).map(self._activation)
+        message = hidden.map(_silu)
+        message = _through(block["message"], message).map(_silu)
         if self.attention:
-            message *= _through(block["gate"], message).map(tf.sigmoid)
-        length = _through(block["push"], message).map(self._activation)
-        length = length.linear(lambda h: h @ block["length"]["kernel"]).map(tf.tanh)
+            message *= _through(block["gate"], message).map(_sigmoid)
+        length = _through(block["push"], message).map(_silu)
+        length = length.linear(lambda h: h @ block["length"]["kernel"]).map(_tanh)
         farthest = self.coordinate_range / self.num_layers
-        scale = squared.map(lambda d: farthest / (tf.sqrt(d + _SQUARED_FLOOR) + 1))
-        return message, difference * (length * scale)
+        push = difference * (length * squared.map(_nearness))
+        return message, push.linear(lambda v: farthest * v)
 
     def _update(self, block: dict[str, Any], h: Dual, message: Dual) -> Dual:
         """What a layer adds to the features of each particle."""
         weights = tf.identity(block["node"]["kernel"])
         own, received = tf.split(weights, 2)
         hidden = h.linear(lambda h: h @ own) + message.linear(lambda m: m @ received)
-        hidden = hidden.plus(block["node"]["bias"]).map(self._activation)
+        hidden = hidden.plus(block["node"]["bias"]).map(_silu)
         return _through(block["update"], hidden)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""
         config = super().get_config()
-        del config["num_parameters"], config["hidden_sizes"]
+        for name in ("activation", "hidden_sizes", "num_parameters"):
+            del config[name]
         names = "num_particles dimension hidden_size num_layers coordinate_range"
         own = {name: getattr(self, name) for name in [*names.split(), "attention"]}
         return {**config, **own}
+
+
+def _silu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    s = tf.sigmoid(x)
+    return x * s, s * (1 + x * (1 - s))
+
+
+def _sigmoid(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    s = tf.sigmoid(x)
+    return s, s * (1 - s)
+
+
+def _tanh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    y = tf.tanh(x)
+    return y, 1 - y**2
+
+
+def _nearness(squared: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """1 / (d + 1) of d²."""
+    distance = tf.sqrt(squared + _SQUARED_FLOOR)
+    y = 1 / (distance + 1)
+    return y, -0.5 * y**2 / distance
 
 
 def _applied(layer: dict[str, Any], x: tf.Tensor) -> tf.Tensor:

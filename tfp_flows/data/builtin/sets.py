@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tfp_flows.data.builtin.photos import photo_patches
+from tfp_flows.data.builtin.toys import TOYS
 from tfp_flows.data.errors import DataError, missing_package
-from tfp_flows.data.photos import photo_patches
+from tfp_flows.data.particles import PARTICLE_SETS, load_particles
 from tfp_flows.data.table import Table
-from tfp_flows.data.toys import TOYS
 
 __all__ = ["BUILT_IN", "is_builtin", "load_builtin"]
 
@@ -179,6 +180,10 @@ BUILT_IN: dict[str, tuple[str, Callable[[], Table]]] = {
         # The file repeats column 0 as columns 10, 20 and 30.
         functools.partial(_load_keel, "texture", (10, 20, 30)),
     ),
+    **{
+        name: (text, functools.partial(load_particles, name))
+        for name, (_, text) in PARTICLE_SETS.items()
+    },
     **{
         name: (f"toy, {_TOY_ROWS:,} x 2: {text}", functools.partial(_load_toy, name))
         for name, (text, _) in TOYS.items()
