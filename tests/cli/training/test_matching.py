@@ -10,16 +10,15 @@ from tfp_flows.cli.parser import build_parser
 from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.training import matching
 
-LINE = "matching   100 steps, nats of validation rows "
+LINE = "matching   300 steps, nats of validation rows "
 
 
-@pytest.mark.parametrize("rates", [10.0, 1e6])
+@pytest.mark.parametrize("rates", [10.0, 1e4])
 def test_a_velocity_is_kept_where_validation_rows_gain(
     no_pages, small_flows, tables, tmp_path, monkeypatch, capsys, rates
 ):
     """A rate that ruins the weights leaves the start as it was."""
     monkeypatch.setattr(matching, "SHORTEST_MATCHED", 1)
-    monkeypatch.setattr(matching, "_MOST_STEPS", 100)
     monkeypatch.setattr(matching, "_RATES", rates)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
     ring = {"a": np.cos(angle), "b": np.sin(angle) + 0.1 * np.sin(37 * angle)}
