@@ -72,3 +72,13 @@ def test_picture_of_exceedances_is_that_of_their_ratios():
         expected = [exceedances(x, rows, level).ratio for level in levels]
         np.testing.assert_array_equal(ratios, expected)
     assert [text.get_text() for text in axis.get_legend().texts] == list(samples)
+
+
+def test_a_long_column_name_stays_on_the_picture():
+    x = heavy(500)[:, 0]
+    name = "cost in $ of a household that is W_{ide} and MANY others"
+    axis = tail_quantile_plot(x, {"copy": x}, column=name)
+    axis.figure.draw_without_rendering()
+    box = axis.xaxis.label.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= axis.figure.bbox.x1

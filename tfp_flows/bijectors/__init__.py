@@ -48,7 +48,7 @@ from tfp_flows.bijectors.structure.conditioning import (
     conditional_bijectors,
     context_arguments,
 )
-from tfp_flows.bijectors.structure.layer_inputs import layer_inputs
+from tfp_flows.bijectors.structure.layer_inputs import layer_inputs, layer_passages
 from tfp_flows.bijectors.structure.walk import leaves, nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 
@@ -88,6 +88,7 @@ __all__ = [
     "inverse_certificate",
     "is_initialized",
     "layer_inputs",
+    "layer_passages",
     "learned_inverses",
     "leaves",
     "nested_arguments",

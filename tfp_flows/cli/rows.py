@@ -81,8 +81,8 @@ def log_density_function(
 
 def draw_forecasts(
     model: DensityModel, context: np.ndarray, draws: int, *, seed: int
-) -> np.ndarray:
-    """Returns draws for each row of a context [N, C]: [draws, N, D].
+) -> Iterator[np.ndarray]:
+    """Yields draws for rows of a context [N, C], a few at a time, [draws, n, D].
 
     Args:
         model: the model.
@@ -92,11 +92,9 @@ def draw_forecasts(
     """
     size = max(1, rows_at_a_time(model.distribution) // draws)
     given = context.astype(model.distribution.dtype.as_numpy_dtype)
-    parts = [
-        model.sample(draws, given[start : start + size], seed=(seed, start)).numpy()
-        for start in range(0, len(given), size)
-    ]
-    return np.concatenate(parts, axis=1).reshape(draws, len(given), -1)
+    for start in range(0, len(given), size):
+        block = model.sample(draws, given[start : start + size], seed=(seed, start))
+        yield np.reshape(block, [*block.shape[:2], -1])
 
 
 def draw_rows(

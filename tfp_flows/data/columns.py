@@ -19,7 +19,8 @@ def with_target(
     columns: Sequence[str] | None,
     target: Sequence[str] | None,
     context: Sequence[str] | None,
-    left_out: Sequence[str],
+    exclude: Sequence[str],
+    weights: str | None,
 ) -> tuple[Sequence[str] | None, Sequence[str] | None]:
     """Returns columns and context: with targets, all others are conditioned on.
 
@@ -28,7 +29,8 @@ def with_target(
         columns: names to model, if given.
         target: names to predict, None for a density of all columns.
         context: names to predict from, if given.
-        left_out: names of neither.
+        exclude: names to leave out.
+        weights: name of the column of the rows' weights.
     """
     if target is None:
         return columns, context
@@ -43,9 +45,12 @@ def with_target(
         )
     check_names(where, known, target, _TARGET)
     _check_apart(where, target, _TARGET, context or (), _CONTEXT)
-    _check_apart(where, target, _TARGET, left_out, _EXCLUDE)
+    _check_apart(where, target, _TARGET, exclude, _EXCLUDE)
+    _check_apart(
+        where, target, _TARGET, () if weights is None else (weights,), _WEIGHTS
+    )
     if context is None:
-        context = [name for name in known if name not in {*target, *left_out}]
+        context = [name for name in known if name not in {*target, *exclude, weights}]
     if not context:
         raise DataError(
             f"{where}: no column is left to predict from: name fewer with ", _TARGET

@@ -95,9 +95,7 @@ def _read(
             "leave out ",
             Argument("header"),
         )
-    columns, context = with_target(
-        source, columns, target, context, (*exclude, *([weights] if weights else []))
-    )
+    columns, context = with_target(source, columns, target, context, exclude, weights)
     schema = choose_columns(source, columns, context, exclude, weights)
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)

@@ -38,8 +38,8 @@ def classifier_accuracy(x: np.ndarray, y: np.ndarray) -> float:
     halves = [np.split((rows - location) / scale, [half]) for rows in (x, y)]
     known, asked = (np.concatenate([pair[part] for pair in halves]) for part in (0, 1))
     squares = (asked**2).sum(1)[:, None] + (known**2).sum(1) - 2 * asked @ known.T
-    count = min(math.isqrt(len(known)) | 1, len(known) | 1)
-    nearest = np.argpartition(squares, min(count, len(known)) - 1, axis=1)[:, :count]
+    count = math.isqrt(len(known)) | 1
+    nearest = np.argpartition(squares, count - 1, axis=1)[:, :count]
     votes = (nearest >= half).mean(axis=1)
     truth = np.repeat([0.0, 1.0], [len(pair[1]) for pair in halves])
     return float(np.mean((votes > 0.5) == truth))

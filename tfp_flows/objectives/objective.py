@@ -85,6 +85,11 @@ class Evaluation(Protocol):
     ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
         """Returns each layer with what arrives at it, of the first rows or of all."""
 
+    def layer_passages(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+        """And with its image there, as computed; None where its inverse is taken."""
+
 
 class Objective(Protocol):
     """One number a row from a distribution at a batch.

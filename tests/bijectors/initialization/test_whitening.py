@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from tfp_flows import architectures, bijectors
 from tfp_flows.bijectors import whitening_init
 from tfp_flows.bijectors.initialization.whitening_matrix import closest_whitening
-from tfp_flows.diagnostics import linear_flow_optimum
+from tfp_flows.diagnostics import fit_gaussian, linear_flow_optimum
 from tfp_flows.models import FlowModel
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -221,3 +221,24 @@ def test_what_cannot_be_set_is_refused(rng):
 def test_a_bijector_of_tfp_is_no_part_that_has_our_methods(bijector, x):
     with pytest.raises(ValueError, match="^whitening_init of stock (exp|rec|needs)"):
         whitening_init(bijector, tf.constant(x))
+
+
+def test_few_rows_are_whitened_with_the_ridge_that_others_prefer(rng):
+    """As the yardstick does, which looks at the rows to come."""
+    factors = rng.normal(size=(1_200, 15)) @ rng.normal(size=(15, 60)) / np.sqrt(15)
+    rows = factors + 0.5 * rng.normal(size=(1_200, 60))
+    train, test = rows[:300], rows[300:]
+    density = flow(bijectors.Whiten(60, **F64), event_size=60)
+    start(density, train)
+    found = np.mean(density.log_prob(test))
+    assert found > np.mean(fit_gaussian(train).log_prob(test)) + 0.2
+    assert found > np.mean(fit_gaussian(train, test).log_prob(test)) - 0.2
+
+
+def test_many_rows_are_white(rng):
+    rows = correlated(rng, rows=2_000, size=3)
+    layer = bijectors.Whiten(3, **F64)
+    layer.initialize(rows)
+    np.testing.assert_allclose(
+        np.cov(layer.forward(rows), rowvar=False, bias=True), np.eye(3), atol=1e-9
+    )

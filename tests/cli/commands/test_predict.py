@@ -89,6 +89,7 @@ def test_the_likelihood_gives_the_same_table(no_pages, table, tmp_path, capsys):
         ("--target q", "--target names the column 'q', which is not there"),
         ("--target y --columns z", "--columns and --target both name what is modeled"),
         ("--target y --exclude y", "column 'y' is in both --target and --exclude"),
+        ("--target y --weights y", "column 'y' is in both --target and --weights"),
         ("--target x,y,z,other", "no column is left to predict from"),
         ("--target y --objective energy --base mixture", "draws have no gradient"),
         ("--target y --objective energy --boost 2", "energy with --boost"),

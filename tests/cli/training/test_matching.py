@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tfp_flows.cli import main
+from tfp_flows.cli.parser import build_parser
+from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.training import matching
 
 LINE = "matching   100 steps, nats of validation rows "
@@ -16,17 +18,17 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     no_pages, small_flows, tables, tmp_path, monkeypatch, capsys, rates
 ):
     """A rate that ruins the weights leaves the start as it was."""
-    monkeypatch.setattr(matching, "_LEAST_EPOCHS", 1)
+    monkeypatch.setattr(matching, "SHORTEST_MATCHED", 1)
     monkeypatch.setattr(matching, "_MOST_STEPS", 100)
     monkeypatch.setattr(matching, "_RATES", rates)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
     ring = {"a": np.cos(angle), "b": np.sin(angle) + 0.1 * np.sin(37 * angle)}
     words = ["fit", str(tables.csv(**ring)), "--columns", "a,b", "--flow", "continuous"]
     words += ["--epochs", "1", "--base", "gaussian"]
-    assert main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    assert main([*words, "--quiet", "--out", str(tmp_path / "run")]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if LINE in line]
     before, _, after, *kept = line.removeprefix(LINE).split()
-    start = json.loads((tmp_path / "state.json").read_text())["history"][0]
+    start = json.loads((tmp_path / "run" / "state.json").read_text())["history"][0]
     if rates == 10.0:
         assert not kept
         assert float(after) > float(before) + 0.1
@@ -34,3 +36,17 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     else:
         assert kept == ["not", "kept"]
     assert -start["val_loss"] == pytest.approx(float(before), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs"),
+    [
+        ([], 100),
+        (["--flow", "continuous"], 30),
+        (["--flow", "continuous", "--boost", "2"], 100),
+        (["--flow", "continuous", "--epochs", "7"], 7),
+    ],
+)
+def test_most_epochs(words, epochs):
+    namespace = build_parser().parse_args(["fit", "moons", "--out", "run", *words])
+    assert FitOptions.from_namespace(namespace).epochs == epochs

@@ -276,7 +276,7 @@ REFUSED = {
     "width": (lambda: flows(b=coupling_flow(3, **SMALL)), {}, "one shape"),
     "base": (lambda: flows(b=coupling_flow(2, **SMALL)), {}, "one fixed base"),
     "context": (lambda: flows(b=with_context()), {}, "conditions on a context"),
-    "grid": (lambda: flows(b=Dequantized(flows()["b"], 0.0)), {}, "rounds to a grid"),
+    "grid": (lambda: flows(b=Dequantized(flows()["b"], 1.0)), {}, "rounds to a grid"),
     "solver": (
         lambda: flows(b=continuous_flow(2, base=NORMAL, hidden_sizes=(4,))),
         {},

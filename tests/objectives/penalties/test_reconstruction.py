@@ -225,3 +225,25 @@ def test_configuration_survives():
     assert all(value != defaults[k] for k, value in penalty.get_config().items())
     written = keras.saving.serialize_keras_object(penalty)
     assert keras.saving.deserialize_keras_object(written) == penalty
+
+
+@pytest.mark.parametrize(("trains", "products"), [("inverse", 4), ("both", 6)])
+def test_the_product_of_the_density_is_reused(trains, products):
+    """W h and R W h for two layers; what trains W needs a product of its own."""
+    bijector, _, _ = flow()
+    penalty = Reconstruction(points="data", trains=trains)
+    step = tf.function(lambda x: errors(penalty, bijector, x))
+    graph = step.get_concrete_function(data()).graph
+    found = [op for op in graph.get_operations() if op.type == "MatMul"]
+    assert len(found) == products
+
+
+def test_a_layer_that_is_walked_backwards_is_reconstructed_from_its_output():
+    layer = dense()
+    y = data()
+    found = error_and_gradients(
+        Reconstruction(points="data"), layer, y, tfb.Invert(layer)
+    )[0]
+    error = y - layer.multiply_inverse(layer.multiply(y, layer.kernel))
+    expected = tf.reduce_mean(tf.reduce_sum(tf.square(error), axis=-1))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.bijectors.initialization.draws import rotation
 from tfp_flows.bijectors.initialization.whitening_matrix import closest_whitening
 from tfp_flows.bijectors.trainable import TrainableBijector
 
@@ -137,8 +138,7 @@ def _factors(
         raise ValueError(
             f'initial must be "identity" or "rotation", received {initial!r}.'
         )
-    rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=[size, size]))
-    order, lower, upper = _lu(rotation)
+    order, lower, upper = _lu(rotation(size, seed))
     return order, np.tril(lower, -1), np.diag(upper), np.triu(upper, 1)
 
 

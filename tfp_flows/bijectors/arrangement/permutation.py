@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.bijectors.initialization.draws import generator
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = ["Permutation"]
@@ -63,7 +64,7 @@ def _checked_order(
         if order == "reverse":
             return np.arange(size)[::-1].copy()
         if order == "random":
-            return np.random.default_rng(seed).permutation(size)
+            return generator(seed).permutation(size)
         raise ValueError(
             f'order must be "reverse", "random" or indices, received {order!r}.'
         )

@@ -32,6 +32,7 @@ class LearnedInverse(Protocol):
         gradient: of log|det W|; "exact" keeps no inverse.
         density: "forward" or "mixture", what its gradients maximize.
         kernel: the weights of W.
+        bias: b.
         learns_inverse: whether R is trained, by reconstruction. If not, it is set to
             W⁻¹ by `refresh_inverse`.
         probe_shape: shape of the points that W acts on.
@@ -41,6 +42,7 @@ class LearnedInverse(Protocol):
     gradient: str
     density: str
     kernel: tf.Variable
+    bias: tf.Variable
     learns_inverse: bool
     probe_shape: tuple[int, ...]
 

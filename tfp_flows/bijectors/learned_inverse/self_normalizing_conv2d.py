@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows import ops
+from tfp_flows.bijectors.initialization.draws import rotation
 from tfp_flows.bijectors.initialization.whitening_matrix import affine_whitening
 from tfp_flows.bijectors.learned_inverse.protocol import check_options, solve_by
 from tfp_flows.bijectors.trainable import TrainableBijector
@@ -298,8 +299,7 @@ def _initial_kernel(
         )
     center = np.eye(channels)
     if initial == "rotation":
-        normal = np.random.default_rng(seed).normal(size=[channels, channels])
-        center = np.linalg.qr(normal)[0]
+        center = rotation(channels, seed)
     kernel = np.zeros([*size, channels, channels])
     kernel[size[0] // 2, size[1] // 2] = center
     return kernel

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows import ops
+from tfp_flows.bijectors.initialization.draws import rotation
 from tfp_flows.bijectors.initialization.whitening_matrix import affine_whitening
 from tfp_flows.bijectors.learned_inverse.protocol import check_options, solve_by
 from tfp_flows.bijectors.trainable import TrainableBijector
@@ -194,8 +195,7 @@ def _initial_matrix(size: int, initial: Any, seed: int | None) -> np.ndarray:
         if initial == "identity":
             return np.eye(size)
         if initial == "rotation":
-            normal = np.random.default_rng(seed).normal(size=[size, size])
-            return np.linalg.qr(normal)[0]
+            return rotation(size, seed)
         raise ValueError(
             f'initial must be "identity", "rotation" or a matrix, received {initial!r}.'
         )

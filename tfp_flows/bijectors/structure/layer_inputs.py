@@ -7,7 +7,7 @@ from tensorflow_probability import bijectors as tfb
 
 from tfp_flows.bijectors.structure.walk import parts, walk
 
-__all__ = ["layer_inputs"]
+__all__ = ["layer_inputs", "layer_passages"]
 
 
 def layer_inputs(
@@ -26,7 +26,14 @@ def layer_inputs(
     Raises:
         ValueError: a `MultiScale` is walked through its inverse.
     """
-    found: list[tuple[tfb.Bijector, tf.Tensor]] = []
+    return [(leaf, at) for leaf, at, _ in layer_passages(bijector, x, **arguments)]
+
+
+def layer_passages(
+    bijector: tfb.Bijector, x: tf.Tensor, **arguments: Any
+) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+    """As `layer_inputs`, each with its image; None where a leaf's inverse is taken."""
+    found: list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]] = []
 
     def visit(
         leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
@@ -36,8 +43,9 @@ def layer_inputs(
                 f"{leaf.name} maps data to base; here the data reaches its output, and "
                 "its parts cannot be told apart. Wrap it in tfb.Invert."
             )
-        found.append((leaf, x))
-        return (leaf.inverse if inverse else leaf.forward)(x, **own)
+        image = (leaf.inverse if inverse else leaf.forward)(x, **own)
+        found.append((leaf, x, None if inverse else image))
+        return image
 
     walk(bijector, x, visit, arguments)
     return found

@@ -32,20 +32,20 @@ def run(namespace: argparse.Namespace) -> None:
     load_tensorflow()
     from tfp_flows.cli.rows import draw_forecasts
 
-    draws = draw_forecasts(
+    levels = set(namespace.intervals)
+    points = sorted({0.5, *((1 + sign * p) / 2 for sign in (-1, 1) for p in levels)})
+    names = ["mean", *(f"q{point:.6g}" for point in points)]
+    columns = (quoted(f"{c}_{name}") for c in fitted.schema.columns for name in names)
+    blocks = draw_forecasts(
         fitted.model(), context, namespace.draws, seed=namespace.seed
     )
-    levels = sorted(set(namespace.intervals))
-    lower, upper = ([(1 + sign * p) / 2 for p in levels] for sign in (-1, 1))
-    points = sorted({*lower, 0.5, *upper})
-    quantiles = np.quantile(draws, points, axis=0, method="weibull")
-    numbers = np.concatenate([draws.mean(axis=0)[np.newaxis], quantiles])
-    names = ["mean", *(f"q{point:.6g}" for point in points)]
-    columns = [
-        quoted(f"{column}_{name}") for column in fitted.schema.columns for name in names
-    ]
     with new_text(target) as lines:
         lines.write(",".join(columns) + "\n")
-        for row in numbers.transpose(1, 2, 0).reshape(len(context), -1).tolist():
-            lines.write(",".join(f"{number:.9g}" for number in row) + "\n")
+        for draws in blocks:
+            quantiles = np.quantile(draws, points, axis=0, method="weibull")
+            numbers = np.concatenate([draws.mean(axis=0)[np.newaxis], quantiles])
+            # A target's numbers beside each other, [n, D · numbers].
+            rows = numbers.transpose(1, 2, 0).reshape(draws.shape[1], -1)
+            for row in rows.tolist():
+                lines.write(",".join(f"{number:.9g}" for number in row) + "\n")
     announce(f"{len(context):,} rows predicted: {namespace.out}", target)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfp_flows.cli.errors import RunError
-from tfp_flows.cli.results.fitted import EXTRAPOLATED, FittedRun
+from tfp_flows.cli.results.fitted import FittedRun, is_extrapolated
 from tfp_flows.cli.results.writers import ENDINGS, write_lines, write_rows
 from tfp_flows.cli.runs.files import new_file
 from tfp_flows.cli.runs.target import announce, check_target, new_text
@@ -54,11 +54,14 @@ def run(namespace: argparse.Namespace) -> None:
                 model.log_prob(rows, name).numpy().astype("float64")
                 for rows, name in ((x, source), (y, target))
             ]
+            ends = [references[name] for name in (source, target)]
             ranks = [
-                p_values(np.nan_to_num(one, nan=-np.inf), references[name])
-                for one, name in zip(scores, (source, target), strict=True)
+                p_values(np.nan_to_num(one, nan=-np.inf), known)
+                for one, known in zip(scores, ends, strict=True)
             ]
-            outside = np.minimum(*ranks) < EXTRAPOLATED
+            outside = np.logical_or(
+                *(is_extrapolated(p, len(r)) for p, r in zip(ranks, ends, strict=True))
+            )
             total += len(rows)
             yield np.column_stack([y, *scores, *ranks, outside]), None
 

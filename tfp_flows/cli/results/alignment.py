@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.cli.results.fitted import EXTRAPOLATED, HELD_OUT, MODEL
+from tfp_flows.cli.results.fitted import (
+    EXTRAPOLATED,
+    HELD_OUT,
+    MODEL,
+    PREFIX,
+    is_extrapolated,
+)
 from tfp_flows.cli.results.outcome import write_history
 from tfp_flows.cli.runs.files import write_json
 from tfp_flows.cli.training.alignment import AlignTask
@@ -60,7 +66,9 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
         model.export(str(folder / "saved_model"), verbose=False)
     write_history(folder / "history.csv", progress)
     densities = {name: model.log_prob(x, name).numpy() for name, x in test.items()}
-    np.savez_compressed(folder / HELD_OUT, **densities)
+    np.savez_compressed(
+        folder / HELD_OUT, **{PREFIX + name: one for name, one in densities.items()}
+    )
     rng = np.random.default_rng(task.options.seed)
     directions = [
         _measured(model, test, densities, source, target, rng)
@@ -117,7 +125,7 @@ def _measured(
         tuple(energies.tolist()),
         tuple(accuracies.tolist()),
         columns,
-        float(np.mean(inside < EXTRAPOLATED)),
+        float(np.mean(is_extrapolated(inside, len(y)))),
     )
 
 
@@ -162,8 +170,8 @@ def _write_report(
             "Distances of held-out rows",
             "Before the translation, after it, and between real rows of the target. "
             "Energy distance in standard deviations; 50% told apart is by chance; rows "
-            f"are extrapolated where fewer than {EXTRAPOLATED:.0%} of the target's are "
-            "as unlikely.",
+            f"are extrapolated where at most {EXTRAPOLATED:.0%} of the target's are as "
+            "unlikely.",
             page.table(_HEADER, map(_cells, directions)),
         )
     ]

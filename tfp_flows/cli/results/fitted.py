@@ -18,14 +18,32 @@ if TYPE_CHECKING:
     from tfp_flows.cli.results.comparison import Yardsticks
     from tfp_flows.models import AlignFlow, DensityModel
 
-__all__ = ["EXTRAPOLATED", "FittedRun", "HELD_OUT", "MODEL", "YARDSTICKS"]
+__all__ = [
+    "EXTRAPOLATED",
+    "FittedRun",
+    "HELD_OUT",
+    "MODEL",
+    "PREFIX",
+    "YARDSTICKS",
+    "is_extrapolated",
+]
 
 MODEL = "model.keras"
 HELD_OUT = "held_out.npz"
+PREFIX = "log_density_"
 YARDSTICKS = "yardsticks.npz"
 
 EXTRAPOLATED = 0.01
-"""Below this p-value, in source or target, a translated row is extrapolated."""
+
+
+def is_extrapolated(ranks: np.ndarray, num_references: int) -> np.ndarray:
+    """Whether rows are as unlikely as 1 % of the held-out ones, or more than all.
+
+    Args:
+        ranks: p-values, any shape.
+        num_references: number of held-out rows that they are of.
+    """
+    return ranks <= max(EXTRAPOLATED, 1 / (num_references + 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +125,8 @@ class FittedRun:
 
     def held_out_of_domains(self) -> dict[str, np.ndarray]:
         """Returns the held-out rows' log-densities by domain, of an alignment."""
-        return self._arrays(HELD_OUT)
+        arrays = self._arrays(HELD_OUT)
+        return {name.removeprefix(PREFIX): one for name, one in arrays.items()}
 
     def alignment(self) -> "AlignFlow":
         """Loads the model of an alignment."""

@@ -90,7 +90,8 @@ def forecast(task: Task, model: DensityModel) -> Forecasts | None:
     rows = task.test.equal_rows()[:_MOST_ROWS]
     x, context = task.test.values[rows], task.test.context[rows]
     seed = task.options.seed
-    draws = draw_forecasts(model, context, _DRAWS, seed=seed)
+    blocks = draw_forecasts(model, context, _DRAWS, seed=seed)
+    draws = np.concatenate(list(blocks), axis=1)
     train = task.train.equally_weighted().values
     some = np.random.default_rng(seed).choice(len(train), _DRAWS)
     marginal = crps(x, np.repeat(train[some, np.newaxis], len(x), axis=1))

@@ -44,9 +44,9 @@ class StartRows(NamedTuple):
 def start_rows(task: Task, *, whiten: bool) -> StartRows:
     """Returns rows where training starts: whitened or standardized ones."""
     normal = assembly.standard_normal(len(task.schema.columns), "float32")
-    model = FlowModel(
-        build_distribution(task.flow, task.schema, base=normal, whiten=whiten)
-    )
+    # All flows start as the identity; a continuous one would solve for it.
+    flow = "coupling-affine" if task.flow == "continuous" else task.flow
+    model = FlowModel(build_distribution(flow, task.schema, base=normal, whiten=whiten))
     rng = np.random.default_rng(task.options.seed)
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     for part in (task.train, task.validation):

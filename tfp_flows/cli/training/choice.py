@@ -2,8 +2,9 @@
 
 A mixture and a copula are judged by their own likelihood, in closed form; a single
 Gaussian by where a small flow gets from it in a short training, which also says
-whether to whiten. The start is then no worse than the mixture that the run is compared
-with, and simpler where a flow soon finds the modes by itself.
+whether to whiten, and a continuous flow by some flow matching. The start is then no
+worse than the mixture that the run is compared with, and simpler where a flow soon
+finds the modes by itself.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from tfp_flows.cli.training.bases import (
 )
 from tfp_flows.cli.training.batches import training_batches
 from tfp_flows.cli.training.distribution import build_distribution
+from tfp_flows.cli.training.matching import SHORTEST_MATCHED, match
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.task import Task
 from tfp_flows.diagnostics import Yardstick, fit_mixture
@@ -35,7 +37,8 @@ __all__ = ["Start", "Starts"]
 # epochs on a small table, in a flow of a fifth of the cost.
 _MOST_COLUMNS, _LEAST_ROWS, _LEAST_EPOCHS = 128, 200, 40
 _FIXED_START = ("equivariant", "glow")
-_TRIAL_STEPS, _TRIAL_FLOW = 160, {"num_layers": 3, "hidden_sizes": (32, 32)}
+_TRIAL_STEPS, _MATCHING_STEPS = 160, 2_000
+_TRIAL_FLOW = {"num_layers": 3, "hidden_sizes": (32, 32)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,9 @@ class Starts:
             return Start("given", task.options.whiten != "no")
         candidates = self._closed_form()
         if _has_time_for_trials(task):
-            for whiten in self._coordinates:
+            # Matching a second time would tell little of where likelihood ends.
+            tried = self._coordinates[: 1 if task.flow == "continuous" else 2]
+            for whiten in tried:
                 candidates["gaussian", whiten] = _trial(task, whiten)
         start = _best(candidates)
         print(f"\nbase       {start}", flush=True)
@@ -165,8 +170,9 @@ class Starts:
 
 
 def _has_time_for_trials(task: Task) -> bool:
+    least = SHORTEST_MATCHED if task.flow == "continuous" else _LEAST_EPOCHS
     return (
-        task.options.epochs >= _LEAST_EPOCHS
+        task.options.epochs >= least
         and task.validation.num_rows >= _LEAST_ROWS
         and task.table.image_shape is None
     )
@@ -175,15 +181,12 @@ def _has_time_for_trials(task: Task) -> bool:
 def _trial(task: Task, whiten: bool) -> float:
     """Nats of a validation row after a short training from one Gaussian."""
     base = GaussianMixture(len(task.schema.columns), num_components=1)
+    is_matched = task.flow == "continuous"
+    size = {} if is_matched else _TRIAL_FLOW
+    seed, schema = task.options.seed, task.schema
     model = FlowModel(
         build_distribution(
-            # A continuous flow is tried as one that trains quickly.
-            "coupling-affine" if task.flow == "continuous" else task.flow,
-            task.schema,
-            seed=task.options.seed,
-            base=base,
-            whiten=whiten,
-            **_TRIAL_FLOW,
+            task.flow, schema, seed=seed, base=base, whiten=whiten, **size
         )
     )
     model.compile(new_optimizer(task, _TRIAL_STEPS))
@@ -194,10 +197,11 @@ def _trial(task: Task, whiten: bool) -> float:
     )
     x, context = train
     model.adapt(x, context)
-    batches, _ = training_batches(
-        x, context, batch_size=task.batch_size, seed=task.options.seed
-    )
-    model.fit(batches, steps_per_epoch=_TRIAL_STEPS, verbose=0)
+    batches, _ = training_batches(x, context, batch_size=task.batch_size, seed=seed)
+    if is_matched:
+        match(task, model, batches, _MATCHING_STEPS)
+    else:
+        model.fit(batches, steps_per_epoch=_TRIAL_STEPS, verbose=0)
     held = model.evaluate(*held_out, batch_size=1024, verbose=0, return_dict=True)
     score = -float(held["loss"])
     return score if np.isfinite(score) else -np.inf

@@ -13,11 +13,13 @@ from tfp_flows.cli.training.task import Task
 from tfp_flows.models import FlowModel
 from tfp_flows.objectives import FlowMatching
 
-__all__ = ["match_velocity"]
+__all__ = ["SHORTEST_MATCHED", "match", "match_velocity"]
+
+SHORTEST_MATCHED = 10
+"""Epochs of the shortest training that is worth matching first."""
 
 # More steps gain little. Keras runs so many at once.
 _STEPS_AN_EPOCH, _MOST_STEPS, _AT_ONCE = 300, 10_000, 100
-_LEAST_EPOCHS = 10
 # Of the likelihood's rate: a regression takes larger steps.
 _RATES = 10.0
 
@@ -36,24 +38,19 @@ def match_velocity(
         validation: rows that decide whether the velocity is kept.
     """
     options, start = task.options, time.monotonic()
-    if options.epochs < _LEAST_EPOCHS:
+    if options.epochs < SHORTEST_MATCHED:
         return
     steps = min(_MOST_STEPS, _STEPS_AN_EPOCH * options.epochs)
     (layer,) = model.continuous_layers
     weights = layer.network.get_weights()
     before = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
-    matched = FlowModel(model.distribution, objective=FlowMatching())
-    matched.compile(
-        new_optimizer(task, steps, _RATES * options.learning_rate),
-        steps_per_execution=_AT_ONCE,
-    )
     batches, _ = training_batches(
         *event_arrays(model, task.train.values, task.train.context),
         task.train.relative_weight,
         batch_size=task.batch_size,
         seed=options.seed,
     )
-    matched.fit(batches, steps_per_epoch=steps, verbose=0)
+    match(task, model, batches, steps)
     after = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     is_better = bool(np.isfinite(after)) and not after >= before
     if not is_better:
@@ -65,3 +62,15 @@ def match_velocity(
         f"{-after:.2f}{kept}",
         flush=True,
     )
+
+
+def match(
+    task: Task, model: FlowModel, batches: tf.data.Dataset, num_steps: int
+) -> None:
+    """Trains the velocity of a model by flow matching."""
+    matched = FlowModel(model.distribution, objective=FlowMatching())
+    matched.compile(
+        new_optimizer(task, num_steps, _RATES * task.options.learning_rate),
+        steps_per_execution=_AT_ONCE,
+    )
+    matched.fit(batches, steps_per_epoch=num_steps, verbose=0)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfp_flows.diagnostics.plots.canvas import Axes, Figure
-from tfp_flows.diagnostics.plots.theme import LIGHT, Theme, dress, heading
+from tfp_flows.diagnostics.plots.theme import LIGHT, Theme, dress, heading, shortened
 from tfp_flows.diagnostics.tails import exceedances, tail_quantiles
 
 __all__ = ["exceedance_plot", "tail_quantile_plot"]
@@ -93,7 +93,9 @@ def tail_quantile_plot(
     axis.plot(ends, ends, color=theme.data, lw=1.2)
     axis.set_xscale("symlog", linthresh=1.0)
     axis.set_yscale("symlog", linthresh=1.0)
-    axis.set(xlabel=f"{column}: held-out quantile", ylabel="quantile of samples")
+    label = f"{shortened(column, 28)}: held-out quantile"
+    axis.set_xlabel(label, parse_math=False)
+    axis.set_ylabel("quantile of samples")
     axis.legend(frameon=False, labelcolor=theme.ink)
     return axis
 

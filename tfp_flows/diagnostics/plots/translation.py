@@ -11,7 +11,7 @@ from tfp_flows.diagnostics.plots.theme import LIGHT, Theme, dress, heading, shor
 
 __all__ = ["translation_field"]
 
-MOST_POINTS, MOST_ARROWS = 1500, 150
+MOST_POINTS, MOST_ARROWS = 1500, 90
 
 
 def translation_field(

@@ -16,8 +16,9 @@ from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 __all__ = ["BatchEvaluation", "check_needs"]
 
 _GIVEN = frozenset(
-    {"conditionals", "context", "known", "layer_inputs", "learned_inverses"}
-    | {"log_prob", "path", "samples", "scale", "seed", "velocity", "x"}
+    {"conditionals", "context", "known", "layer_inputs", "layer_passages"}
+    | {"learned_inverses", "log_prob", "path", "samples", "scale", "seed"}
+    | {"velocity", "x"}
 )
 
 
@@ -106,15 +107,24 @@ class BatchEvaluation:
         self, num_rows: int | None = None
     ) -> list[tuple[tfb.Bijector, tf.Tensor]]:
         """Each layer, nearest the data first, with what arrives at it."""
+        return [(leaf, at) for leaf, at, _ in self.layer_passages(num_rows)]
+
+    def layer_passages(
+        self, num_rows: int | None = None
+    ) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+        """And with its image there, None where a layer's inverse is taken."""
         adapter, first = self._adapter, functools.partial(_first, limit=num_rows)
         data_to_base = tfb.Invert(adapter.checked_bijector())
         if adapter.takes_seed or _has_levels(adapter.bijector):
             # No walk to share: the density adds noise, or splits levels anew.
             x, nested = tf.nest.map_structure(first, (self.x, self._nested))
             x = dequantize(adapter.distribution, x)
-            return bijectors.layer_inputs(data_to_base, x, **nested)
-        arriving = bijectors.layer_inputs(data_to_base, self.x, **self._nested)
-        return [(layer, first(value)) for layer, value in arriving]
+            return bijectors.layer_passages(data_to_base, x, **nested)
+        passages = bijectors.layer_passages(data_to_base, self.x, **self._nested)
+        return [
+            (layer, first(at), None if image is None else first(image))
+            for layer, at, image in passages
+        ]
 
     @functools.cached_property
     def _nested(self) -> dict[str, Any]:
@@ -212,7 +222,7 @@ def _lacking(
             "that is, such as distributions.GaussianMixture(D, num_components=1), or "
             "for whole numbers the likelihood"
         )
-    if "layer_inputs" in needs and adapter.bijector is None:
+    if needs & {"layer_inputs", "layer_passages"} and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
     if "path" in needs and adapter.takes_seed:
         return "its log-density adds noise to the rows, which no path shares"

@@ -20,7 +20,7 @@ def export_endpoints(
     filepath: str,
     endpoints: dict[str, Any],
     *,
-    continuous: Sequence[Continuous],
+    continuous: Sequence[Continuous] = (),
     verbose: bool = False,
     format: str = "tf_saved_model",
 ) -> None:

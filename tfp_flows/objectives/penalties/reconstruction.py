@@ -59,7 +59,7 @@ class Reconstruction(FromFields):
     tolerance, so that λ can only grow.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"layer_inputs", "seed"})
+    needs: ClassVar[frozenset[str]] = frozenset({"layer_passages", "seed"})
 
     weight: float = 1.0
     points: str = "both"
@@ -96,39 +96,56 @@ class Reconstruction(FromFields):
             seed: stateless seed of shape [2] of the probes.
             training: not used.
         """
-        inputs = {}
+        passages = {}
         if self.points != "probes":
-            walk = evaluation.layer_inputs(self.num_rows)
-            inputs = {id(layer): value for layer, value in walk}
+            walk = evaluation.layer_passages(self.num_rows)
+            passages = {id(layer): (rows, image) for layer, rows, image in walk}
         errors = {}
         layers = [k for k in evaluation.learned_inverses if k.learns_inverse]
         for index, layer in enumerate(layers):
             seed_of_layer = tf.random.fold_in(seed, index)
-            points = self._points(layer, inputs.get(id(layer)), seed_of_layer)
-            errors[f"reconstruction_{layer.name}"] = self._error(layer, points)
+            passage = passages.get(id(layer))
+            points, images = self._points(layer, passage, seed_of_layer)
+            error = self._error(layer, points, images)
+            errors[f"reconstruction_{layer.name}"] = error
         return Terms(tf.add_n(list(errors.values())) if errors else 0.0, errors)
 
     def _points(
-        self, layer: LearnedInverse, rows: tf.Tensor | None, seed: tf.Tensor
-    ) -> tf.Tensor:
-        """Points, each scaled so that a sum of squares is a mean of its kind."""
-        sets = []
-        if rows is not None:
-            sets.append(tf.reshape(rows, [-1, *layer.probe_shape]))
+        self, layer: LearnedInverse, passage: tuple | None, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Points h, scaled so that a sum of squares is a mean of its kind, and W h.
+
+        The product with the rows is the density's own, unless it has to train W.
+        """
+        kernel, sets = self._kernel(layer), []
+        if passage is not None:
+            rows, image = passage
+            rows = tf.stop_gradient(tf.reshape(rows, [-1, *layer.probe_shape]))
+            if image is None or self.trains == "both":
+                image = layer.multiply(rows, kernel)
+            else:
+                image = tf.stop_gradient(image - layer.bias)
+            sets.append((rows, tf.reshape(image, tf.shape(rows))))
         if self.points != "data":
             shape = [self.num_probes, *layer.probe_shape]
-            dtype = layer.kernel.dtype
-            sets.append(tf.random.stateless_normal(shape, seed, dtype=dtype))
-        scaled = [h / tf.sqrt(tf.cast(tf.shape(h)[0], h.dtype)) for h in sets]
-        return tf.stop_gradient(tf.concat(scaled, axis=0))
+            probes = tf.random.stateless_normal(shape, seed, dtype=kernel.dtype)
+            sets.append((probes, layer.multiply(probes, kernel)))
+        scales = [tf.math.rsqrt(tf.cast(tf.shape(h)[0], h.dtype)) for h, _ in sets]
+        points, images = (
+            tf.concat([s * h for s, h in zip(scales, part, strict=True)], axis=0)
+            for part in zip(*sets, strict=True)
+        )
+        return points, images
 
-    def _error(self, layer: LearnedInverse, points: tf.Tensor) -> tf.Tensor:
+    def _kernel(self, layer: LearnedInverse) -> tf.Tensor:
         kernel = tf.convert_to_tensor(layer.kernel)
-        if self.trains == "inverse":
-            kernel = tf.stop_gradient(kernel)
-        there_and_back = layer.multiply_inverse(layer.multiply(points, kernel))
-        error = tf.reduce_sum(tf.square(points - there_and_back))
+        return tf.stop_gradient(kernel) if self.trains == "inverse" else kernel
+
+    def _error(
+        self, layer: LearnedInverse, points: tf.Tensor, images: tf.Tensor
+    ) -> tf.Tensor:
+        error = tf.reduce_sum(tf.square(points - layer.multiply_inverse(images)))
         if not self.symmetric:
             return error
-        back_and_there = layer.multiply(layer.multiply_inverse(points), kernel)
-        return 0.5 * (error + tf.reduce_sum(tf.square(points - back_and_there)))
+        there = layer.multiply(layer.multiply_inverse(points), self._kernel(layer))
+        return 0.5 * (error + tf.reduce_sum(tf.square(points - there)))
