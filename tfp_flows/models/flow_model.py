@@ -43,6 +43,11 @@ __all__ = ["FlowModel"]
 # Shown by `evaluate` beside another objective.
 _LIKELIHOOD = "negative_log_likelihood"
 
+# What depends on weights beside those of a velocity.
+_OF_ALL_WEIGHTS = frozenset(
+    {"conditionals", "layer_inputs", "layer_passages", "log_prob", "path", "samples"}
+)
+
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
 class FlowModel(DensityModel):
@@ -170,8 +175,9 @@ class FlowModel(DensityModel):
 
     @property
     def _trains_velocity_alone(self) -> bool:
-        wants = "velocity" in getattr(self, "_objective", NegativeLogLikelihood()).needs
-        return wants and not self._penalties.penalties
+        needs = getattr(self, "_objective", NegativeLogLikelihood()).needs
+        reads_more = bool(needs & _OF_ALL_WEIGHTS or self._penalties.penalties)
+        return "velocity" in needs and not reads_more
 
     def _evaluate_once(self) -> tf.Tensor:
         x, context = self._one_row()
