@@ -10,7 +10,8 @@ domains), and the error against the image that nobody was shown. digits: scikit-
 8 × 8 digits and MNIST-5k pooled to 8 × 8, both with noise of one gray level; the
 nearest neighbor is looked for among translated, labeled rows of the source. The start
 is linear, with --no-whiten column by column; source only and target only (half of the
-rows) are the same classifier. speed: processor seconds of a training step, seconds of a translation.
+rows) are the same classifier. speed: processor seconds of a training step, seconds of
+a translation.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """`tfp-flows align` and `translate`: a run from tables to translated rows."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -10,17 +11,10 @@ from tfp_flows.cli import main
 WORDS = ["--epochs", "2", "--patience", "1"]
 
 
-@pytest.fixture(scope="module")
-def aligned(tmp_path_factory):
-    """The folder of a run on two tables whose columns stand in another order."""
+@contextlib.contextmanager
+def small_models():
     from tfp_flows.models import AlignFlow
 
-    folder = tmp_path_factory.mktemp("aligned")
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
-    y = 3 * rng.normal(size=(300, 2)) + [10.0, -5.0]
-    write(folder / "left.csv", "u,v", x)
-    write(folder / "right.csv", "v,u", y[:, ::-1])
     whole = AlignFlow.for_tables.__func__
 
     def small(cls, *arguments, **options):
@@ -28,9 +22,26 @@ def aligned(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AlignFlow, "for_tables", classmethod(small))
-        words = [folder / "left.csv", folder / "right.csv", "--out", folder / "run"]
-        assert main(["align", *map(str, words), *WORDS]) == 0
+        yield
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    """The folder of a run on two tables whose columns stand in another order."""
+    folder = tmp_path_factory.mktemp("aligned")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
+    y = 3 * rng.normal(size=(300, 2)) + [10.0, -5.0]
+    write(folder / "left.csv", "u,v", x)
+    write(folder / "right.csv", "v,u", y[:, ::-1])
+    with small_models():
+        assert main(align(folder, "run")) == 0
     return folder
+
+
+def align(folder, out):
+    words = [folder / "left.csv", folder / "right.csv", "--out", folder / out]
+    return ["align", *map(str, words), *WORDS]
 
 
 def write(path, header, rows):
@@ -91,3 +102,23 @@ def test_what_does_not_fit_is_said(aligned, refused, tmp_path):
     message = refused("score", run, left, "--out", "-")
     assert "which is for tfp-flows translate" in message
     assert not (tmp_path / "new.partial").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_to_the_same_result(aligned):
+    from tfp_flows.cli.training.checkpoint import Checkpoint
+
+    def interrupt(checkpoint, epoch, logs=None):
+        checkpoint._started = 0.0
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with small_models():
+        with pytest.MonkeyPatch.context() as killing:
+            killing.setattr(Checkpoint, "on_epoch_begin", interrupt)
+            assert main(align(aligned, "again")) == 130
+        assert main([*align(aligned, "again"), "--resume"]) == 0
+    for name in ("history.csv", "metrics.json"):
+        assert (aligned / "again" / name).read_text() == (
+            aligned / "run" / name
+        ).read_text()

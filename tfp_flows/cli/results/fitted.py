@@ -23,12 +23,14 @@ __all__ = [
     "FittedRun",
     "HELD_OUT",
     "MODEL",
+    "PREFIX",
     "YARDSTICKS",
     "is_extrapolated",
 ]
 
 MODEL = "model.keras"
 HELD_OUT = "held_out.npz"
+PREFIX = "log_density_"
 YARDSTICKS = "yardsticks.npz"
 
 EXTRAPOLATED = 0.01
@@ -123,7 +125,8 @@ class FittedRun:
 
     def held_out_of_domains(self) -> dict[str, np.ndarray]:
         """Returns the held-out rows' log-densities by domain, of an alignment."""
-        return self._arrays(HELD_OUT)
+        arrays = self._arrays(HELD_OUT)
+        return {name.removeprefix(PREFIX): one for name, one in arrays.items()}
 
     def alignment(self) -> "AlignFlow":
         """Loads the model of an alignment."""
