@@ -193,6 +193,9 @@ CASES = [
     ObjectiveCase("ScoreOfDraws", ScoreOfDraws, model=stock),
     ObjectiveCase("EnergyScore", EnergyScore, model=stock),
     ObjectiveCase(
+        "EnergyScore[projections]", lambda: EnergyScore(projections=3), model=stock
+    ),
+    ObjectiveCase(
         "EnergyScore[teacher forcing]",
         lambda: EnergyScore(beta=0.5, teacher_forcing=True),
         model=semi_autoregressive,

@@ -65,7 +65,8 @@ class SeedSequence(keras.layers.Layer):
     def next(self) -> tf.Tensor:
         """Returns a seed, int32 of shape [2], and advances the state."""
         seed = tf.cast(tf.identity(self.state.value), tf.int32)
-        self.state.value.assign_add([0, 1])
+        # A tensor: a strategy hands the value on to every replica as it is.
+        self.state.value.assign_add(tf.constant([0, 1], tf.int64))
         context = tf.distribute.get_replica_context()
         replica = 0 if context is None else context.replica_id_in_sync_group
         return tf.random.fold_in(seed, replica)

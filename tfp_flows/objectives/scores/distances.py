@@ -1,5 +1,6 @@
 """Distances that energy scores are made of, from differences of two events."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -52,11 +53,10 @@ def sliced_distance(beta: float, event_size: int) -> Distance:
 
     c = E |⟨v, e⟩|^β, v uniform on the sphere: the mean is that of |d|^β.
     """
-    d, b = float(event_size), float(beta)
-    arguments = tf.constant([(b + 1) / 2, d / 2, (d + b) / 2], tf.float64)
-    first, second, third = tf.math.lgamma(arguments).numpy()
-    c = float(np.exp(first + second - third) / np.sqrt(np.pi))
-    return lambda projected: tf.reduce_mean(_power(projected**2, b), axis=-1) / c
+    half, more = event_size / 2, beta / 2
+    log_c = math.lgamma(0.5 + more) + math.lgamma(half) - math.lgamma(half + more)
+    c = math.exp(log_c) / math.sqrt(math.pi)
+    return lambda projected: tf.reduce_mean(_power(projected**2, beta), axis=-1) / c
 
 
 def _power(squared: tf.Tensor, beta: float) -> tf.Tensor:
