@@ -47,7 +47,9 @@ def main(
     held_out, goal = moons(num_rows // 4, rng), bend(moons(num_rows // 4, rng))
 
     model = AlignFlow.for_tables(["first", "second"], event_size=2, seed=0)
-    model.compile(keras.optimizers.Adam(2e-3))
+    steps = epochs * -(-num_rows // 256)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    model.compile(keras.optimizers.Adam(rate))
     model.adapt({"first": x, "second": y})
     linear = model.translate(held_out, "first", "second").numpy()
     model.fit({"first": x, "second": y}, epochs=epochs, verbose=0)
