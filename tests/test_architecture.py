@@ -82,7 +82,6 @@ ROOMS = {
             "forecasts",
             "linear",
             "tails",
-            "two_sample",
             "two_samples",
             "yardsticks",
         },

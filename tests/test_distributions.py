@@ -23,8 +23,15 @@ def context_kwargs(case, distribution, rows=6):
     return {"bijector_kwargs": arguments}
 
 
-# The layers of a variant are audited by themselves.
-@pytest.mark.parametrize(**parametrize(ARCHITECTURES, slow=variants(ARCHITECTURES)))
+# Layers of a variant and those that solve an equation are audited by themselves.
+SLOW = [
+    *variants(ARCHITECTURES),
+    *(case for case in ARCHITECTURES if "continuous" in case.name),
+    *(case for case in ARCHITECTURES if case.exported == "equivariant_flow"),
+]
+
+
+@pytest.mark.parametrize(**parametrize(ARCHITECTURES, slow=SLOW))
 def test_architecture_passes_the_public_audit(case):
     distribution = case.make()
     # Enough to leave the start, little enough for quadrature on a box.

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from tfp_flows.diagnostics import classifier_two_sample_test, energy_distance
+from tfp_flows.diagnostics import (
+    classifier_two_sample_test,
+    column_distances,
+    energy_distance,
+)
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=[1_000, 2])
@@ -35,3 +39,10 @@ def test_what_cannot_be_compared_is_refused():
         energy_distance(DATA, DATA, beta=2)
     with pytest.raises(ValueError, match=r"received \(1000, 2\) and \(100, 2\)"):
         energy_distance(DATA, DATA[:100])
+
+
+def test_a_shift_is_its_distance_in_standard_deviations():
+    y = np.random.default_rng(0).normal(size=(200, 2)) * [1.0, 5.0]
+    shift = np.array([0.7, -3.0])
+    found = column_distances(y, np.roll(y, 3, axis=0) + shift)
+    np.testing.assert_allclose(found, np.abs(shift) / y.std(axis=0))

@@ -10,7 +10,6 @@ from tfp_flows.bijectors import TrainableBijector
 from tfp_flows.distributions import CenteredStudentT
 from tfp_flows.models import FlowModel
 from tfp_flows.objectives import FlowMatching
-from tfp_flows.ode import FixedSteps, Solver
 
 RNG = np.random.default_rng(0)
 # Four particles around a square, away from the origin, in units of their own.
@@ -25,7 +24,6 @@ def model():
         4,
         2,
         hidden_size=8,
-        solver=Solver("rk4", FixedSteps(6)),
         base=CenteredStudentT(4, 2, 12.0),
         seed=0,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.linalg import expm
 
 from tfp_flows.objectives.couplings import nearest_in_orbits, nearest_overall
 
@@ -15,9 +16,10 @@ def centered_normal(rows, *shape):
 
 
 def test_rows_that_were_moved_by_the_group_are_found_again():
-    """Permuted, mirrored or slightly turned, shifted, and in another order."""
+    """Permuted, slightly turned, shifted, and in another order."""
     u = centered_normal(40, 5, 3)
-    turn = np.linalg.qr(np.eye(3) + 0.05 * RNG.normal(size=[3, 3]))[0]
+    skew = 0.01 * RNG.normal(size=[3, 3])
+    turn = expm(skew - skew.T)
     z = (u.numpy() @ turn)[:, RNG.permutation(5)] + [1.0, 2.0, 3.0]
     order = np.r_[RNG.permutation(32), 32 + RNG.permutation(8)]
     np.testing.assert_allclose(nearest_in_orbits(u, z[order]), u, atol=1e-10)

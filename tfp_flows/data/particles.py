@@ -50,6 +50,8 @@ def relative(table: Table) -> Table:
     basis[order - 1, order] = -order
     basis /= np.sqrt(order * (order + 1))[:, None]
     positions = table.values.reshape(-1, count, dimension)
+    # Exactly zero, then, in a direction in which no particle differs from another.
+    positions = positions - positions[:, :1]
     values = np.einsum("ki,rin->rkn", basis, positions)
     return dataclasses.replace(
         table,

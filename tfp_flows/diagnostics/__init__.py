@@ -30,6 +30,7 @@ from tfp_flows.diagnostics.tails import Exceedances, exceedances, tail_quantiles
 from tfp_flows.diagnostics.two_samples import (
     TwoSamples,
     classifier_two_sample_test,
+    column_distances,
     energy_distance,
 )
 from tfp_flows.diagnostics.volume.record import LayerVolume, VolumeLimits, VolumeReport
@@ -54,6 +55,7 @@ __all__ = [
     "VolumeReport",
     "Yardstick",
     "classifier_two_sample_test",
+    "column_distances",
     "column_ranks",
     "compare_scores",
     "conditional_ranks",

@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["TwoSamples", "classifier_two_sample_test", "energy_distance"]
+__all__ = [
+    "TwoSamples",
+    "classifier_two_sample_test",
+    "column_distances",
+    "energy_distance",
+]
 
 _SPLITS = 20
 
@@ -81,6 +86,19 @@ def classifier_two_sample_test(
         return float(np.mean(np.where(is_data, shares, 1 - shares)))
 
     return _compared(data, samples, statistic, seed)
+
+
+def column_distances(data: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Returns Wasserstein's distance of each column in its standard deviations, [D].
+
+    W₁ = mean of |x₍ᵢ₎ − y₍ᵢ₎| over the sorted values: how far values move at least.
+
+    Args:
+        data: [N, D].
+        samples: [N, D], as many rows.
+    """
+    gaps = np.abs(np.sort(data, axis=0) - np.sort(samples, axis=0)).mean(axis=0)
+    return gaps / np.maximum(data.std(axis=0), 1e-300)
 
 
 def _compared(

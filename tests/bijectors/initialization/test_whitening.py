@@ -225,15 +225,14 @@ def test_a_bijector_of_tfp_is_no_part_that_has_our_methods(bijector, x):
 
 def test_few_rows_are_whitened_with_the_ridge_that_others_prefer(rng):
     """As the yardstick does, which looks at the rows to come."""
-    rows = correlated(rng, rows=1_200, size=60)
+    factors = rng.normal(size=(1_200, 15)) @ rng.normal(size=(15, 60)) / np.sqrt(15)
+    rows = factors + 0.5 * rng.normal(size=(1_200, 60))
     train, test = rows[:300], rows[300:]
     density = flow(bijectors.Whiten(60, **F64), event_size=60)
     start(density, train)
     found = np.mean(density.log_prob(test))
-    assert found > np.mean(fit_gaussian(train).log_prob(test)) + 0.5
-    assert found == pytest.approx(
-        np.mean(fit_gaussian(train, test).log_prob(test)), abs=0.1
-    )
+    assert found > np.mean(fit_gaussian(train).log_prob(test)) + 0.2
+    assert found > np.mean(fit_gaussian(train, test).log_prob(test)) - 0.2
 
 
 def test_many_rows_are_white(rng):

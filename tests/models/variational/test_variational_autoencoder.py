@@ -321,6 +321,7 @@ def test_export_answers_where_the_package_cannot_be_imported(trained, x, tmp_pat
     assert result.stdout.count("agrees") == 1
 
 
+@pytest.mark.slow
 def test_a_continuous_posterior_is_exported(trained, x, tmp_path):
     made = trained["continuous"]
     made.export(str(tmp_path / "model"), verbose=False)

@@ -94,5 +94,7 @@ def test_as_many_weights_as_the_published_network(width, layers, inputs, publish
 def test_other_particles_are_refused():
     with pytest.raises(ValueError, match=r"positions of 4 particles in 2 dimensions"):
         EquivariantVelocity(4, 2)(tf.zeros([1, 5, 2]))
+    with pytest.raises(ValueError, match=r"mask must be 1 .* received \[0.5, 1.0\]"):
+        EquivariantVelocity(3, 2)(tf.zeros([1, 3, 2]), mask=[[1, 1, 0.5]])
     with pytest.raises(ValueError, match="num_particles must be at least 2"):
         EquivariantVelocity(1, 2)

@@ -3,11 +3,9 @@
 import contextlib
 import io
 import itertools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_flows.cli.results.fitted import (
     EXTRAPOLATED,
@@ -20,15 +18,19 @@ from tfp_flows.cli.results.outcome import write_history
 from tfp_flows.cli.runs.files import write_json
 from tfp_flows.cli.training.alignment import AlignTask
 from tfp_flows.cli.training.progress import Progress
-from tfp_flows.diagnostics import p_values, plots
+from tfp_flows.diagnostics import (
+    classifier_two_sample_test,
+    column_distances,
+    energy_distance,
+    p_values,
+    plots,
+)
 from tfp_flows.diagnostics.report import page
-from tfp_flows.diagnostics.two_sample import classifier_accuracy, column_distances
 from tfp_flows.models import AlignFlow
-from tfp_flows.models.alignment.matching import energy_distance
 
 __all__ = ["write_alignment"]
 
-_MOST_ROWS, _DRAWS = 1000, 10
+_MOST_ROWS = 1000
 
 
 class Direction(NamedTuple):
@@ -95,44 +97,32 @@ def _measured(
     target: str,
     rng: np.random.Generator,
 ) -> Direction:
-    """The distances of as many rows, each the mean over draws of them.
+    """The distances of as many rows of source and target, in deviations of the target.
 
     The null is that of rows of the target from others of the target.
     """
     x, y = rows[source], rows[target]
     translated = model.translate(x, source, target).numpy()
-    scale = np.maximum(y.std(axis=0), 1e-300)
     count = min(len(x), len(y) // 2, _MOST_ROWS)
-
-    def energy(one: np.ndarray, other: np.ndarray) -> float:
-        one, other = one / scale, other / scale
-        return float(energy_distance(tf.constant(one), tf.constant(other)))
-
-    found = []
-    for _ in range(_DRAWS):
-        own, others = (rng.permutation(len(part)) for part in (x, y))
-        compared = y[others[:count]]
-        trio = x[own[:count]], translated[own[:count]], y[others[count : 2 * count]]
-        found.append([_each(f, trio, compared) for f in (energy, classifier_accuracy)])
-        found[-1].append(_each(column_distances, trio, compared))
-    energies, accuracies, columns = (
-        np.mean(values, axis=0) for values in zip(*found, strict=True)
+    own, others = (rng.permutation(len(part)) for part in (x, y))
+    scale = np.maximum(y.std(axis=0), 1e-300)
+    before, after = (part[own[:count]] / scale for part in (x, translated))
+    real = y[others[: 2 * count]] / scale
+    first, second = np.split(real, 2)
+    energies, accuracies = (
+        (test(real, before).statistic, *test(real, after)[:2])
+        for test in (energy_distance, classifier_two_sample_test)
     )
+    columns = [column_distances(first, part) for part in (before, after, second)]
     inside = p_values(model.log_prob(translated, target).numpy(), densities[target])
     return Direction(
         source,
         target,
-        tuple(energies.tolist()),
-        tuple(accuracies.tolist()),
-        columns,
+        energies,
+        accuracies,
+        np.array(columns),
         float(np.mean(is_extrapolated(inside, len(y)))),
     )
-
-
-def _each(
-    distance: Callable[..., Any], trio: tuple[np.ndarray, ...], compared: np.ndarray
-) -> np.ndarray:
-    return np.array([distance(rows.astype("float64"), compared) for rows in trio])
 
 
 _HEADER = (

@@ -55,7 +55,7 @@ def write_pages(
     shown = task.test.equal_rows()[:_MOST_HELD_OUT]
     test = task.test.take(shown)
     count = _IMAGE_SAMPLES
-    if test.image_shape is None:
+    if test.image_shape is None and test.particle_shape is None:
         bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
         count = min(bounded, _TABLE_SAMPLES)
     samples, given = _draws(task, model, test, count)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_flows.networks.conditioner import Conditioner
@@ -61,7 +62,8 @@ class EquivariantVelocity(Conditioner):
     Output shape: [batch..., N, n].
 
     Raises:
-        ValueError: x is of another number of particles or dimension.
+        ValueError: x is of another number of particles or dimension, or a known mask
+            has other numbers.
 
     Reference: Garcia Satorras et al. (2021), "E(n) Equivariant Normalizing Flows",
     arXiv:2105.09016, with the stabilized form of its released code.
@@ -287,5 +289,11 @@ def _presence(mask: Any, size: int, dtype: Any) -> tuple[Any, tf.Tensor]:
     others = (1 - tf.eye(size, dtype=dtype))[..., tf.newaxis]
     if mask is None:
         return None, others
+    known = tf.get_static_value(tf.convert_to_tensor(mask))
+    if known is not None and not np.isin(known, (0, 1)).all():
+        raise ValueError(
+            "mask must be 1 for particles and 0 for places without one, received "
+            f"{np.unique(known).tolist()}."
+        )
     present = tf.reshape(tf.cast(mask, dtype), [-1, size, 1])
     return present, others * present[:, :, tf.newaxis] * present[:, tf.newaxis]
