@@ -15,12 +15,10 @@ import pathlib
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfp_flows.data.builtin.toys import moons
-from tfp_flows.diagnostics import plots
+from tfp_flows.diagnostics import energy_distance, plots
 from tfp_flows.models import AlignFlow
-from tfp_flows.models.alignment.matching import energy_distance
 
 
 def bend(x: np.ndarray) -> np.ndarray:
@@ -34,7 +32,7 @@ def bend(x: np.ndarray) -> np.ndarray:
 def distance(x: np.ndarray, y: np.ndarray) -> float:
     """Energy distance in standard deviations of y."""
     scale = y.std(axis=0)
-    return float(energy_distance(tf.constant(x / scale), tf.constant(y / scale)))
+    return energy_distance(y / scale, x / scale).statistic
 
 
 def main(
@@ -47,7 +45,9 @@ def main(
     held_out, goal = moons(num_rows // 4, rng), bend(moons(num_rows // 4, rng))
 
     model = AlignFlow.for_tables(["first", "second"], event_size=2, seed=0)
-    model.compile(keras.optimizers.Adam(2e-3))
+    steps = epochs * -(-num_rows // 256)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    model.compile(keras.optimizers.Adam(rate))
     model.adapt({"first": x, "second": y})
     linear = model.translate(held_out, "first", "second").numpy()
     model.fit({"first": x, "second": y}, epochs=epochs, verbose=0)
