@@ -284,8 +284,10 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
+from tensorflow_probability import distributions as tfd
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel
+from tfp_flows.objectives import EnergyScore
 
 x = np.random.default_rng(0).normal(size=[256, 2]).astype("float32") ** 3
 c = x[:, :1] * 0.5
@@ -318,6 +320,16 @@ for context in (False, True):
         error = max(error, np.abs(gap).max())
     assert error < 1e-4, error
     print("agrees", error)
+
+# An objective that draws: each replica by a seed of its own.
+with strategy.scope():
+    base = tfd.MultivariateNormalDiag(tf.Variable([3.0, -3.0]), tf.ones([2]))
+    model = FlowModel(base, objective=EnergyScore(scale=(1.0, 1.0)))
+    model.compile(keras.optimizers.Adam(0.1))
+    start = int(model.seeds.state[1])
+    losses = model.fit(x, epochs=3, batch_size=64, verbose=0).history["loss"]
+    assert losses[2] < losses[0] and int(model.seeds.state[1]) == start + 12
+print("advances", losses)
 """
 
 
@@ -388,7 +400,9 @@ def test_two_replicas_train_as_one_device():
     result = subprocess.run(
         [sys.executable, "-c", MIRRORED], capture_output=True, text=True, check=False
     )
-    assert result.stdout.count("agrees") == 2, result.stdout + result.stderr[-3000:]
+    said = result.stdout + result.stderr[-3000:]
+    assert result.stdout.count("agrees") == 2, said
+    assert result.stdout.count("advances") == 1, said
 
 
 def test_raw_context_is_standardized_inside(x):
