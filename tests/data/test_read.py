@@ -301,7 +301,7 @@ def test_bad_arrays_are_refused(tmp_path, rows):
         "not a whole NumPy file of numbers": np.array([[None, 1]]),
         "no rows": rows[:0],
         "no columns": rows[:, :0],
-        "expected rows": rows.reshape(10, 3, 3),
+        "expected rows": rows.reshape(5, 3, 6),
     }
     for message, array in cases.items():
         np.save(tmp_path / "t.npy", array, allow_pickle=True)
