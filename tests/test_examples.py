@@ -14,7 +14,21 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 QUICK = {"stable_training": {"couplings": 8}}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+# It compares trainings of several networks.
+SLOW = {"self_normalizing_flows"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=[pytest.mark.slow] if path.stem in SLOW else [],
+        )
+        for path in EXAMPLES
+    ],
+)
 def test_example_runs(path):
     main = runpy.run_path(str(path))["main"]
     assert main(epochs=1, num_rows=600, **QUICK.get(path.stem, {})) < 0

@@ -45,6 +45,7 @@ def test_one_pair_at_its_best():
     assert float(pair_distances(pair)[0]) == 1.0
 
 
+@pytest.mark.slow
 def test_draws_of_the_double_well_pass_the_virial_and_its_energy():
     """E[x · ∇U] = (N − 1) n, and the energy by annealed importance sampling."""
     system = PARTICLE_SYSTEMS["dw4"]

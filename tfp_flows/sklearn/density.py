@@ -57,8 +57,10 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         feature_names_in_: their names, if X was a data frame.
 
     Example:
+        >>> import functools
         >>> x = np.random.default_rng(0).normal([3.0, 5.0], [1.0, 2.0], [500, 2])
-        >>> density = FlowDensity(epochs=1, random_state=0).fit(x)
+        >>> small = functools.partial(coupling_flow, num_layers=1, hidden_sizes=(8,))
+        >>> density = FlowDensity(small, epochs=1, random_state=0).fit(x)
         >>> bool(abs(density.score(x) + 3.5) < 0.2)
         True
         >>> density.sample(3, random_state=0).shape

@@ -45,6 +45,7 @@ def test_mixture_is_trained_and_reported(boosted, tmp_path):
     np.testing.assert_array_equal(rows[:, 1], np.rint(rows[:, 1]))
 
 
+@pytest.mark.slow
 def test_killed_in_its_second_stage_it_resumes_to_the_same_result(boosted, tmp_path):
     words, folder = boosted
     words = [*words, "--out", str(tmp_path / "run")]

@@ -212,6 +212,7 @@ def test_early_stopping_ends_a_stage_and_begins_anew(plane):
     assert all(stage.num_epochs < 8 for stage in model.stages)
 
 
+@pytest.mark.slow
 def test_auto_stops_where_nothing_is_gained(two_modes):
     model = boosted(gaussian, "auto", rate=0.1, min_gain=0.3)
     model.fit(
@@ -341,6 +342,7 @@ def test_families_may_differ_and_inverses_may_be_learned(plane):
 
 
 @pytest.mark.filterwarnings("ignore:The weights became NaN")
+@pytest.mark.slow
 def test_correction_improves_or_is_taken_back(plane):
     model = boosted(num_components=2)
     model.fit(plane, validation_split=0.2, corrective_passes=1, **FIT)

@@ -116,7 +116,11 @@ def test_training_factorizes_nothing_and_the_exact_twin_does(make):
     [
         ({"gradient": "relative"}, None),
         ({"density": "mixture"}, [Reconstruction(2.0, points="data", tolerance=1.0)]),
-        ({"inverse": "refined"}, [Reconstruction(trains="both", symmetric=True)]),
+        pytest.param(
+            {"inverse": "refined"},
+            [Reconstruction(trains="both", symmetric=True)],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["relative", "mixture", "symmetric"],
 )

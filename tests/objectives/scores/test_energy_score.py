@@ -118,15 +118,17 @@ def test_gradients_are_differences():
 @pytest.mark.parametrize("draws", [2, None])
 def test_few_draws_train_the_right_width(draws):
     """The biased estimate, divided by m², would end at a deviation of 0.378."""
+    keras.utils.set_random_seed(1)
     width = tf.Variable(0.5)
     model = FlowModel(
         tfd.Sample(tfd.Normal(0.0, width), 2),
         objective=EnergyScore(draws=draws),
     )
     x = np.random.default_rng(2).normal(size=[4_000, 2]).astype("float32")
-    model.compile(keras.optimizers.Adam(0.02))
-    logs = model.fit(x, epochs=15, batch_size=200, verbose=0).history
-    assert float(width) == pytest.approx(1.0, abs=0.05)
+    rate = keras.optimizers.schedules.CosineDecay(0.05, 600)
+    model.compile(keras.optimizers.Adam(rate))
+    logs = model.fit(x, epochs=30, batch_size=200, verbose=0).history
+    assert float(width) == pytest.approx(1.0, abs=0.15)
     assert logs["loss"][-1] < logs["loss"][0]
     assert len(model.evaluate(x, verbose=0)) == 2
 
