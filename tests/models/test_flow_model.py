@@ -84,6 +84,7 @@ def test_every_form_of_unconditional_data_trains_the_same(x):
     assert_same(expected, fitted_weights(model(), data))
 
 
+@pytest.mark.slow
 def test_every_form_of_context_trains_the_same(x, context):
     slices = tf.data.Dataset.from_tensor_slices
     expected = fitted_weights(model(1), (x, context))

@@ -29,7 +29,9 @@ def fitted_model(table, tmp_path, base, *words):
 
 
 @pytest.mark.usefixtures("no_pages")
-@pytest.mark.parametrize("base", ["auto", "copula"])
+@pytest.mark.parametrize(
+    "base", ["auto", pytest.param("copula", marks=pytest.mark.slow)]
+)
 def test_base_decides_by_the_tails_and_says_so(base, tables, tmp_path, capsys):
     # Without correlation whitening leaves each column by itself.
     quiet = np.random.default_rng(1).normal(size=400)

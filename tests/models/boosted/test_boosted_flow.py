@@ -92,7 +92,17 @@ def test_second_component_takes_the_mode_the_first_does_not_cover(two_modes, rul
     assert model.mixture_weights[1] == pytest.approx(0.2, abs=0.03)
 
 
-@pytest.mark.parametrize("rule", ["mixture", "residual", "tempered"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "mixture",
+        pytest.param("residual", marks=SLOW),
+        pytest.param("tempered", marks=SLOW),
+    ],
+)
 def test_training_likelihood_never_falls_and_early_components_stand_still(plane, rule):
     kept = {}
 
