@@ -29,7 +29,6 @@ TESTS = [
     "tests/models/bridge",
     "tests/models/test_flow_model.py",
     "tests/data",
-    "tests/cli/commands/test_columns.py",
     "tests/cli/commands/test_fitted.py",
 ]
 
