@@ -10,7 +10,7 @@ from tfp_flows.cli.parser import build_parser
 from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.training import matching
 
-LINE = "matching   300 steps, nats of validation rows "
+LINE = "matching   1,000 steps, nats of validation rows "
 
 
 @pytest.mark.parametrize("rates", [10.0, 1e4])
@@ -20,6 +20,7 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
     """A rate that ruins the weights leaves the start as it was."""
     monkeypatch.setattr(matching, "SHORTEST_MATCHED", 1)
     monkeypatch.setattr(matching, "_RATES", rates)
+    monkeypatch.setattr(matching, "_STEPS_AN_EPOCH", 1_000)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
     ring = {"a": np.cos(angle), "b": np.sin(angle) + 0.1 * np.sin(37 * angle)}
     words = ["fit", str(tables.csv(**ring)), "--columns", "a,b", "--flow", "continuous"]
@@ -31,7 +32,7 @@ def test_a_velocity_is_kept_where_validation_rows_gain(
         start = next(csv.DictReader(file))
     if rates == 10.0:
         assert not kept
-        assert float(after) > float(before) + 0.05
+        assert float(after) > float(before) + 0.1
         before = after
     else:
         assert kept == ["not", "kept"]

@@ -115,20 +115,23 @@ def test_gradients_are_differences():
     np.testing.assert_allclose(theory[0], numeric[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("draws", [2, None])
-def test_few_draws_train_the_right_width(draws):
-    """The biased estimate, divided by m², would end at a deviation of 0.378."""
-    keras.utils.set_random_seed(1)
+def test_two_draws_find_the_right_width():
+    """The biased estimate, divided by m², would be least at a deviation of 0.378."""
+    rng = np.random.default_rng(2)
+    x, noise = rng.normal(size=[100_000, 2]), rng.normal(size=[2, 100_000, 2])
+    widths = np.linspace(0.3, 1.3, 41)
+    score = EnergyScore().score
+    means = [np.mean(score(tf.constant(x), tf.constant(w * noise))) for w in widths]
+    assert widths[np.argmin(means)] == pytest.approx(1.0, abs=0.05)
+
+
+def test_training_ends_at_the_right_width():
     width = tf.Variable(0.5)
-    model = FlowModel(
-        tfd.Sample(tfd.Normal(0.0, width), 2),
-        objective=EnergyScore(draws=draws),
-    )
+    model = FlowModel(tfd.Sample(tfd.Normal(0.0, width), 2), objective=EnergyScore())
     x = np.random.default_rng(2).normal(size=[4_000, 2]).astype("float32")
-    rate = keras.optimizers.schedules.CosineDecay(0.05, 600)
-    model.compile(keras.optimizers.Adam(rate))
-    logs = model.fit(x, epochs=30, batch_size=200, verbose=0).history
-    assert float(width) == pytest.approx(1.0, abs=0.15)
+    model.compile(keras.optimizers.Adam(0.02))
+    logs = model.fit(x, epochs=15, batch_size=200, verbose=0).history
+    assert float(width) == pytest.approx(1.0, abs=0.05)
     assert logs["loss"][-1] < logs["loss"][0]
     assert len(model.evaluate(x, verbose=0)) == 2
 
