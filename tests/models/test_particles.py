@@ -71,6 +71,8 @@ def test_log_determinant_is_that_of_orthonormal_coordinates(model):
 def test_saved_and_exported_it_answers_alike(model, tmp_path):
     model.save(tmp_path / "particles.keras")
     loaded = keras.models.load_model(tmp_path / "particles.keras")
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     expected = model.log_prob(X[:20])
     # Positions far from the origin have few digits left for steps of the solver.
     np.testing.assert_allclose(loaded.log_prob(X[:20]), expected, rtol=2e-4)
