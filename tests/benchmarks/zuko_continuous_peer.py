@@ -28,9 +28,9 @@ def main(path, seconds, seed=0):
         train.shape[1], hidden_features=(64, 64), activation=torch.nn.Tanh
     )
     optimizer = torch.optim.Adam(flow.parameters(), 1e-3)
-    began, done, total = time.perf_counter(), 0, FIRST
+    began, done, total = time.process_time(), 0, FIRST
     while done < total:
-        spent = time.perf_counter() - began
+        spent = time.process_time() - began
         if done >= FIRST:
             # Steps grow dearer: what is left is planned anew at each.
             total = done + int((seconds - spent) / (spent / done))
@@ -43,7 +43,7 @@ def main(path, seconds, seed=0):
         loss.backward()
         optimizer.step()
         done += 1
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     with torch.no_grad():
         nats = np.concatenate([flow().log_prob(rows) for rows in test.split(BATCH)])
     count = sum(p.numel() for p in flow.parameters())

@@ -85,8 +85,8 @@ def test_velocities_at_several_scales_need_small_images_of_even_sides(shape, exp
     size = 3 if shape is None else math.prod(shape)
     table = data.Table(
         "images",
-        tuple(f"x{i}" for i in range(size)),
         np.zeros([1, size]),
+        tuple(f"x{i}" for i in range(size)),
         image_shape=shape,
     )
     assert choose_flow("continuous", table) == expected

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfp_flows.bijectors.continuous.augmented import Augmented, split
 from tfp_flows.bijectors.continuous.divergence import Divergence, ExactDivergence
-from tfp_flows.bijectors.continuous.path import Path, PathOptions
+from tfp_flows.bijectors.continuous.path import Path, PathOptions, PathRecord
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.ode import AdaptiveSteps, Solver, solve
 
@@ -49,6 +49,7 @@ class Continuous(TrainableBijector):
         training: whether it is a step of training.
         options: `PathOptions`.
         solver: one in place of the layer's.
+        record: `PathRecord` that keeps the way of each solve.
 
     Example:
         >>> from tfp_flows.networks import VelocityMLP
@@ -162,6 +163,7 @@ class Continuous(TrainableBijector):
         training: bool = False,
         options: PathOptions = PathOptions(),  # noqa: B008
         solver: Solver | None = None,
+        record: PathRecord | None = None,
         forward: bool,
         with_log_det: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
@@ -185,6 +187,8 @@ class Continuous(TrainableBijector):
             forward=forward,
             with_log_det=with_log_det,
         )
+        if record is not None:
+            record.add(self, path)
         if tf.executing_eagerly():
             message = path.statistics.message()
             if message:
