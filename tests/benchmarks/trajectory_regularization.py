@@ -131,7 +131,7 @@ class Test:
         def built(solver):
             layer = Continuous(network(size, 0), end_time=0.5, solver=solver)
 
-            @tf.function
+            @tf.function(autograph=False)
             def run(x):
                 options = PathOptions(num_times=2)
                 path = layer.path(x, options=options, seed=tf.constant([0, 1]))
