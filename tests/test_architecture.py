@@ -52,7 +52,8 @@ ROOMS = {
         {"autoregressive", "continuous", "coupling", "semi_autoregressive"},
     ],
     "cli": [
-        {"errors", "flows", "parser", "rows", "startup"},
+        {"errors", "flows", "rows", "startup"},
+        {"parser"},
         {"runs"},
         {"training"},
         {"results"},
