@@ -86,6 +86,7 @@ ROOMS = {
             "two_samples",
             "yardsticks",
         },
+        {"fidelity"},
         {"plots"},
         {"volume"},
         {"report"},

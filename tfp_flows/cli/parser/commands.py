@@ -47,7 +47,13 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:
-    score = commands.add_parser("score", help="write the log-density of each row")
+    score = commands.add_parser(
+        "score",
+        help="write the log-density of each row",
+        description="Writes each row's log-density, and as its p-value (1 + k) / "
+        "(n + 1), with k of the n held-out rows at most as likely: of new rows of the "
+        "same kind at most a share p has a p-value of p or less, whatever the model.",
+    )
     add_run_and_data(score)
     add_out_file(score, ".csv file to write, - for the terminal: log_density, p_value")
     score.add_argument(
