@@ -70,7 +70,8 @@ def widen_network(config, objects):
 
 
 def widen_variable(config, objects):
-    objects[0] = {"variable": "v", "shape": [50_000_000, 50_000_000], "dtype": "float32"}
+    shape = [50_000_000, 50_000_000]
+    objects[0] = {"variable": "v", "shape": shape, "dtype": "float32"}
 
 
 @pytest.mark.parametrize("edit", [widen_event, widen_network, widen_variable])
@@ -82,7 +83,11 @@ def test_sizes_are_bounded_by_what_the_file_holds(copy, refused, edit):
     assert "it was not loaded" in message
 
 
-@pytest.mark.parametrize("edit", [widen_event, widen_network, widen_variable])
+# TensorFlow asks for memory again and again, ten seconds long.
+SLOW = [pytest.param(e, marks=pytest.mark.slow) for e in (widen_network, widen_variable)]
+
+
+@pytest.mark.parametrize("edit", [widen_event, *SLOW])
 def test_sizes_are_bounded_by_memory_where_keras_loads(copy, edit):
     folder, _ = copy
     rewrite(folder, edit)
