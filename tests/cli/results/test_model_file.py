@@ -84,7 +84,10 @@ def test_sizes_are_bounded_by_what_the_file_holds(copy, refused, edit):
 
 
 # TensorFlow asks for memory again and again, ten seconds long.
-SLOW = [pytest.param(e, marks=pytest.mark.slow) for e in (widen_network, widen_variable)]
+SLOW = [
+    pytest.param(edit, marks=pytest.mark.slow)
+    for edit in (widen_network, widen_variable)
+]
 
 
 @pytest.mark.parametrize("edit", [widen_event, *SLOW])
