@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Workers", "join_workers", "joined_workers", "share_inputs"]
+__all__ = ["Workers", "join_workers", "joined_workers", "require_one_process", "share_inputs"]
 
 _GROUP = 20_585  # of the collectives; any number but those of other groups
 _PATIENCE = 120.0  # seconds that a worker waits for the others in one step
@@ -54,6 +54,19 @@ def joined_workers() -> "Workers | None":
             "unset TF_CONFIG to train in one process."
         )
     return _JOINED[0] if _JOINED else None
+
+
+def require_one_process(model: keras.Model) -> None:
+    """Refuses to train what does not average its gradients.
+
+    Raises:
+        NotImplementedError: there are several workers.
+    """
+    if joined_workers() is not None:
+        raise NotImplementedError(
+            f"{type(model).__name__} trains in one process, and TF_CONFIG names "
+            "several: unset it. FlowModel and BoostedFlow train across workers."
+        )
 
 
 class Workers:
