@@ -18,7 +18,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Workers", "join_workers", "joined_workers", "require_one_process", "share_inputs"]
+__all__ = [
+    "Workers",
+    "join_workers",
+    "joined_workers",
+    "require_one_process",
+    "share_inputs",
+]
 
 _GROUP = 20_585  # of the collectives; any number but those of other groups
 _PATIENCE = 120.0  # seconds that a worker waits for the others in one step
