@@ -98,6 +98,26 @@ def test_short_trainings_choose_coordinates_and_beat_the_mixture_or_not(
     assert Whiten not in kinds
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pages")
+def test_columns_that_pile_up_at_a_cap_are_not_whitened(tmp_path):
+    """A spike of one column is a thin slanted layer of whitened ones: 0.3 nats."""
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=[6000, 1])
+    x = np.tanh(factor @ [[1.0, -0.7, 0.5, 0.9]]) + 0.1 * rng.normal(size=[6000, 4])
+    ends = np.quantile(x[:, 1], 0.3), np.quantile(x[:, 3], 0.6)
+    x = np.clip(x, [-9, ends[0], -9, -9], [9, 9, 9, ends[1]])
+    x[:, [1, 3]] += 0.003 * rng.normal(size=[6000, 2])
+    np.save(tmp_path / "capped.npy", x)
+    out = tmp_path / "run"
+    words = ["--flow", "autoregressive-spline", "--epochs", "40", "--patience", "15"]
+    assert main(["fit", str(tmp_path / "capped.npy"), "--out", str(out), *words]) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert not metrics["start"]["whiten"]
+    nats = [result["nats"] for result in metrics["held_out"]]
+    assert nats[0] > max(nats[1:]) + 0.1
+
+
 @pytest.mark.usefixtures("no_pages")
 def test_the_start_is_the_mixture_that_the_run_is_compared_with(tables, tmp_path):
     modes = np.random.default_rng(2).choice([-4.0, 4.0], size=400)
