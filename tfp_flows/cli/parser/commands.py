@@ -43,7 +43,15 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     add_model_options(fit.add_argument_group("model and training"))
     add_table_options(fit.add_argument_group("data"))
-    add_run_options(fit.add_argument_group("run"))
+    run = fit.add_argument_group("run")
+    add_run_options(run)
+    run.add_argument(
+        "--workers",
+        type=integer(2),
+        metavar="N",
+        help="train in N processes of this machine; on a cluster start the same "
+        "command everywhere, with TF_CONFIG (1)",
+    )
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:
