@@ -10,11 +10,20 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models.alignment.matching import MATCHINGS
 
-__all__ = ["checked_critics", "checked_matching", "table_critic", "table_flow"]
+__all__ = [
+    "checked_critics",
+    "checked_matching",
+    "checked_weight",
+    "table_critic",
+    "table_flow",
+]
 
 
 def checked_matching(
-    matching: str | None, critics: Any, likelihood_weight: float, reduction: str
+    matching: str | None,
+    critics: Any,
+    likelihood_weight: float,
+    reduction: str,
 ) -> str:
     """Returns the name of the matching, or the default.
 
@@ -44,6 +53,13 @@ def checked_matching(
             f"received {likelihood_weight}."
         )
     return matching
+
+
+def checked_weight(name: str, weight: float) -> float:
+    """Returns the weight of a term, a number ≥ 0."""
+    if not weight >= 0:
+        raise ValueError(f"{name} must be a number ≥ 0, received {weight}.")
+    return float(weight)
 
 
 def checked_critics(
