@@ -105,6 +105,7 @@ def write_pages(
         # Yardsticks have a likelihood and no other loss.
         levels=levels if task.unit == "nats" else {},
         unit=task.unit,
+        training=task.train.values,
         forecast=None
         if forecasts is None
         else (task.test.values[forecasts.rows], forecasts.draws),
