@@ -137,11 +137,12 @@ def test_few_rows_and_wrong_shares_are_refused(table):
         FlowOutlierDetector(false_alarm_rate=5).fit(table)
 
 
+@pytest.mark.slow
 def test_rows_of_an_instrument_become_those_of_another_and_come_back(table):
     rng = np.random.default_rng(1)
     domain = rng.choice(["old", "new"], len(table))
     shift = np.where(domain == "old", 100.0, 0.0)[:, None]
-    x = (table + shift).astype("float32")
+    x = (table + shift).to_numpy("float32")
     aligner = FlowAligner("new", epochs=1, random_state=0)
     with pytest.raises(ValueError, match="no domain 'newer'"):
         clone(aligner).set_params(target="newer").fit(x, domain)

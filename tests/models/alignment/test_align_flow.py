@@ -333,17 +333,20 @@ def test_columns_are_matched_by_name_and_domains_are_known(trained, data):
 
 def test_known_pairs_are_a_term_and_move_rows_to_their_partners(data):
     model = compiled()
-    pairs = {name: table[:20] for name, table in data.items()}
+    model.compile(keras.optimizers.Adam(0.05))
     model.adapt(data)
-    logs = model.evaluate(data, pairs, verbose=0, return_dict=True)
+    x = data["a"][:20]
+    shift = np.array([1.0, -1.0, 1.0]) * data["b"].std(axis=0)
+    pairs = {"a": x, "b": model.translate(x, "a", "b").numpy() + shift}
+    keywords = {"validation_data": (data, pairs), "batch_size": 32, "verbose": 0}
+    history = model.fit(data, pairs, epochs=5, **keywords).history
     gaps = [
         (model.translate(pairs[a], a, b) - pairs[b]) / data[b].std(axis=0)
         for a, b in ("ab", "ba")
     ]
-    np.testing.assert_allclose(logs["pairs"], np.mean(np.square(gaps)), rtol=1e-4)
-    keywords = {"validation_data": (data, pairs), "batch_size": 32, "verbose": 0}
-    history = model.fit(data, pairs, epochs=5, **keywords).history
-    assert history["val_pairs"][-1] < 0.8 * logs["pairs"]
+    last = np.mean(np.square(gaps))
+    np.testing.assert_allclose(history["val_pairs"][-1], last, rtol=1e-3)
+    assert last < 0.7
 
 
 def test_rows_come_as_often_as_they_weigh(data):
@@ -359,7 +362,7 @@ def test_rows_come_as_often_as_they_weigh(data):
     weight = np.repeat([3, 1], 48)
     model.adapt(data, {"a": weight})
     expected = np.average(data["a"], axis=0, weights=weight)
-    assert np.abs(model.units.location[0] - expected).max() < 0.2
+    assert np.abs(model.location[0] - expected).max() < 0.2
     assert np.abs(data["a"].mean(axis=0) - expected).max() > 0
 
 
@@ -392,10 +395,21 @@ def test_a_context_is_kept_on_the_way_there_and_back(conditional, tmp_path):
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     np.testing.assert_allclose(loaded.translate(rows, "a", "b", context), y, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_served_model_takes_the_context_with_the_rows(conditional, tmp_path):
+    model, x = conditional
+    rows, context = map(tf.constant, x["a"])
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    found = served.translate_a_b(tf.constant(rows), tf.constant(context))
-    np.testing.assert_allclose(found, y, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        served.translate_a_b(rows, context),
+        model.translate(rows, "a", "b", context),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    assert served.sample(64, seed=1, context=context)["b"].shape == (64, 2)
 
 
 BAD_PARTS = {
@@ -448,7 +462,9 @@ def test_images_are_translated_without_noise_and_come_back():
     centers = {d: x.astype("float32") + 0.5 for d, x in images.items()}
     model.adapt(centers)
     y = model.translate(centers["a"], "a", "b").numpy()
-    np.testing.assert_array_equal(model.translate(centers["a"][:3], "a", "b"), y[:3])
+    np.testing.assert_array_equal(model.translate(centers["a"], "a", "b"), y)
+    alone = model.translate(centers["a"][:3], "a", "b")
+    np.testing.assert_allclose(alone, y[:3], rtol=1e-5)
     assert y.min() > 0
     assert y.max() < 17
     back = model.translate(y + 0.0, "b", "a")

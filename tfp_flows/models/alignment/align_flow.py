@@ -11,12 +11,11 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.models.alignment.arguments import (
     checked_critics,
     checked_matching,
-    checked_weight,
     table_critic,
     table_flow,
 )
 from tfp_flows.models.alignment.matching import MATCHINGS
-from tfp_flows.models.alignment.objective import AlignmentObjective, Given, Units
+from tfp_flows.models.alignment.objective import AlignmentObjective, Given
 from tfp_flows.models.alignment.training import TrainedFlows
 
 __all__ = ["AlignFlow"]
@@ -110,25 +109,32 @@ class AlignFlow(TrainedFlows):
         name: str = "align_flow",
     ) -> None:
         super().__init__(flows, name=name)
-        self.matching = checked_matching(
-            matching, critics, likelihood_weight, reduction
-        )
-        self.pair_weight = checked_weight("pair_weight", pair_weight)
-        self.transport_weight = checked_weight("transport_weight", transport_weight)
-        self.likelihood_weight, self.reduction = float(likelihood_weight), reduction
+        weights = likelihood_weight, pair_weight, transport_weight
+        self.matching = checked_matching(matching, critics, reduction, *weights)
+        self.likelihood_weight, self.pair_weight, self.transport_weight = weights
+        self.reduction = reduction
+        shape = self._features_shape()
         self.critic_networks = checked_critics(
-            critics, self.domains, self._features_shape(), self.base.dtype
+            critics, self.domains, shape, self.base.dtype
         )
-        self.units = self._new_units()
-        self.position = self.add_weight(
-            shape=(), initializer="zeros", dtype="int64", trainable=False, name="steps"
+        shape = (len(self.domains), *shape)
+        self.location, self.scale, self.position = (
+            self.add_weight(
+                shape=size, initializer=start, dtype=kind, trainable=False, name=part
+            )
+            for part, size, start, kind in (
+                ("location", shape, "zeros", None),
+                ("scale", shape, "ones", None),
+                ("steps", (), "zeros", "int64"),
+            )
         )
         per_row = reduction == "per_row"
         dimensions = 1 if per_row else int(np.prod(self.event_shape))
         self._objective = AlignmentObjective(
             self._adapters,
             dict(zip(self.domains, self.critic_networks, strict=False)),
-            self.units,
+            self.location,
+            self.scale,
             matching=self.matching,
             weight=self.likelihood_weight / dimensions,
             pair_weight=self.pair_weight,
@@ -148,20 +154,6 @@ class AlignFlow(TrainedFlows):
                 f"events {self.event_shape} with a context."
             )
         return (self.event_shape[0] + self.context_size,)
-
-    def _new_units(self) -> Units:
-        def pair(shape: tuple[int, ...], prefix: str = "") -> list[keras.Variable]:
-            return [
-                self.add_weight(
-                    shape=shape, initializer=start, trainable=False, name=prefix + part
-                )
-                for part, start in (("location", "zeros"), ("scale", "ones"))
-            ]
-
-        units = pair((len(self.domains), *self.event_shape))
-        if self.context_size is not None:
-            units += pair((self.context_size,), "context_")
-        return Units(*units)
 
     @classmethod
     def for_tables(
@@ -201,18 +193,9 @@ class AlignFlow(TrainedFlows):
             dtype: of rows and weights.
             **options: further arguments of the class.
         """
-        build: dict[str, Any] = {
-            "hidden_sizes": hidden_sizes,
-            "seed": seed,
-            "dtype": dtype,
-        }
-        of_flow = {
-            "num_layers": num_layers,
-            "context_size": context_size,
-            "whiten": whiten,
-            **build,
-        }
-        flows = {name: table_flow(event_size, **of_flow) for name in domains}
+        build: dict[str, Any] = dict(hidden_sizes=hidden_sizes, seed=seed, dtype=dtype)
+        of_flow = dict(num_layers=num_layers, context_size=context_size, whiten=whiten)
+        flows = {d: table_flow(event_size, **of_flow, **build) for d in domains}
         critics = None
         if MATCHINGS.get(matching) is not None:
             size = event_size + (context_size or 0)

@@ -15,7 +15,7 @@ from tfp_flows.models.alignment.matching import (
 )
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
-__all__ = ["AlignmentObjective", "Batch", "Given", "Translated", "Units"]
+__all__ = ["AlignmentObjective", "Batch", "Given", "Translated"]
 
 # Weight of the penalty of a critic's slope, of Gulrajani et al. (2017).
 _SLOPE_PENALTY = 10.0
@@ -37,29 +37,14 @@ Translated = dict[tuple[str, str], Given]
 """(source, target) → rows of source in target."""
 
 
-class Units(NamedTuple):
-    """In which critics and distances count.
-
-    Attributes:
-        location: of the rows of each domain, [domains, event...].
-        scale: likewise.
-        context_location: of the contexts of all domains, [C]; None without.
-        context_scale: likewise.
-    """
-
-    location: keras.Variable
-    scale: keras.Variable
-    context_location: keras.Variable | None = None
-    context_scale: keras.Variable | None = None
-
-
 class AlignmentObjective:
     """Likelihood and matching of a batch, as `AlignFlow` defines them.
 
     Args:
         adapters: the flows, by domain.
         critics: by domain, none or all.
-        units: of rows and contexts.
+        location: of the rows of each domain and their context, [domains, event...].
+        scale: likewise; critics and distances count in these.
         matching: a name of `MATCHINGS`.
         weight: λ of the mean negative log-likelihood, per row.
         pair_weight: of the error of known pairs.
@@ -70,14 +55,16 @@ class AlignmentObjective:
         self,
         adapters: Mapping[str, DistributionAdapter],
         critics: Mapping[str, keras.Model],
-        units: Units,
+        location: keras.Variable,
+        scale: keras.Variable,
         *,
         matching: str,
         weight: float,
         pair_weight: float,
         transport_weight: float,
     ) -> None:
-        self._adapters, self._critics, self._units = adapters, critics, units
+        self._adapters, self._critics = adapters, critics
+        self._location, self._scale = location, scale
         self._matching, self._weight = matching, weight
         self._pair_weight, self._transport_weight = pair_weight, transport_weight
         self._loss = MATCHINGS[matching]
@@ -96,18 +83,16 @@ class AlignmentObjective:
         return [*names, "pairs", "transport", "distance"]
 
     def standard(self, x: tf.Tensor, domain: str) -> tf.Tensor:
-        """Rows in standard deviations of their domain."""
-        index = list(self._adapters).index(domain)
-        return (x - self._units.location[index]) / self._units.scale[index]
+        """Rows, or rows and context, in standard deviations of their domain."""
+        index, size = list(self._adapters).index(domain), x.shape[-1]
+        location, scale = self._location[index], self._scale[index]
+        return (x - location[..., :size]) / scale[..., :size]
 
     def features(self, given: Given, domain: str) -> tf.Tensor:
         """What critics and distances see: rows, and beside them their context."""
-        x = self.standard(given.x, domain)
-        if given.context is None:
-            return x
-        units = self._units
-        context = (given.context - units.context_location) / units.context_scale
-        return tf.concat([x, context], axis=-1)
+        x, context = given
+        seen = x if context is None else tf.concat([x, context], axis=-1)
+        return self.standard(seen, domain)
 
     def score(self, given: Given, domain: str, *, training: bool = False) -> tf.Tensor:
         """What the critic of a domain says of rows, [N, ...]."""

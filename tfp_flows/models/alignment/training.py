@@ -19,7 +19,6 @@ from tfp_flows.models.alignment.objective import (
     AlignmentObjective,
     Batch,
     Given,
-    Units,
 )
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
@@ -33,7 +32,8 @@ _STATISTICS_ROWS = 50_000
 class TrainedFlows(DomainFlows, abc.ABC):
     """Trains flows and critics in turn; what they minimize is a subclass's."""
 
-    units: Units
+    location: keras.Variable
+    scale: keras.Variable
     position: keras.Variable
     critic_networks: list[keras.Model]
     critic_optimizer: keras.optimizers.Optimizer | None
@@ -219,18 +219,22 @@ class TrainedFlows(DomainFlows, abc.ABC):
         if not (anew or waits or int(self.position) == 0):
             return
         some = model_inputs.some_rows(tables.weighted, _STATISTICS_ROWS)
-        contexts = []
-        for index, name in enumerate(self.domains):
-            parts = some[name] if isinstance(some[name], tuple) else (some[name],)
-            rows, *context = map(np.asarray, parts)
-            self.flow_models[index].adapt(rows, *context, anew=anew)
-            self.units.location.value[index].assign(rows.mean(axis=0))
-            self.units.scale.value[index].assign(np.maximum(rows.std(axis=0), 1e-6))
-            contexts += context
-        if contexts:
-            seen = np.concatenate(contexts)
-            self.units.context_location.assign(seen.mean(axis=0))
-            self.units.context_scale.assign(np.maximum(seen.std(axis=0), 1e-6))
+        parts = [
+            list(map(np.asarray, one if isinstance(one, tuple) else (one,)))
+            for one in some.values()
+        ]
+        # Contexts have one unit in all domains.
+        contexts = [context for _, *rest in parts for context in rest]
+        pooled = [np.concatenate(contexts)] if contexts else []
+        for index, given in enumerate(parts):
+            self.flow_models[index].adapt(*given, anew=anew)
+            seen = [given[0], *pooled]
+            location, scale = (
+                np.concatenate([measure(one, axis=0) for one in seen], axis=-1)
+                for measure in (np.mean, np.std)
+            )
+            self.location.value[index].assign(location)
+            self.scale.value[index].assign(np.maximum(scale, 1e-6))
 
     def evaluate(
         self,
