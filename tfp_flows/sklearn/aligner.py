@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -14,7 +13,7 @@ from tfp_flows.sklearn.density import PickledModel
 __all__ = ["FlowAligner"]
 
 
-class FlowAligner(PickledModel, BaseEstimator):  # type: ignore[misc]
+class FlowAligner(PickledModel):
     """Translates rows of every domain to one of them, and back exactly.
 
     Domains are matched as a whole, without pairs, by a `models.AlignFlow` that starts

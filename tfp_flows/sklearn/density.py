@@ -29,7 +29,7 @@ _SCORED_TOGETHER = 4096
 _LARGEST_SEED = 2**31 - 1
 
 
-class PickledModel:
+class PickledModel(BaseEstimator):  # type: ignore[misc]
     """Estimators whose `model_` is pickled as its file."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class PickledModel:
         super().__setstate__(state)
 
 
-class FlowDensity(PickledModel, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class FlowDensity(DensityMixin, PickledModel):  # type: ignore[misc]
     """The density of the rows of a table.
 
     Trains by maximum likelihood and keeps the epoch that was best on rows held out for

@@ -193,9 +193,21 @@ class AlignFlow(TrainedFlows):
             dtype: of rows and weights.
             **options: further arguments of the class.
         """
-        build: dict[str, Any] = dict(hidden_sizes=hidden_sizes, seed=seed, dtype=dtype)
-        of_flow = dict(num_layers=num_layers, context_size=context_size, whiten=whiten)
-        flows = {d: table_flow(event_size, **of_flow, **build) for d in domains}
+        build: dict[str, Any] = {
+            "hidden_sizes": hidden_sizes,
+            "seed": seed,
+            "dtype": dtype,
+        }
+        flows = {
+            name: table_flow(
+                event_size,
+                num_layers=num_layers,
+                context_size=context_size,
+                whiten=whiten,
+                **build,
+            )
+            for name in domains
+        }
         critics = None
         if MATCHINGS.get(matching) is not None:
             size = event_size + (context_size or 0)
