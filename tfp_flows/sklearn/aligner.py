@@ -12,6 +12,8 @@ from tfp_flows.sklearn.density import PickledModel
 
 __all__ = ["FlowAligner"]
 
+_BATCH_SIZE = 256
+
 
 class FlowAligner(PickledModel):
     """Translates rows of every domain to one of them, and back exactly.
@@ -25,8 +27,6 @@ class FlowAligner(PickledModel):
     Args:
         target: the domain to translate to.
         epochs: passes over the rows of the largest domain.
-        batch_size: rows of each domain a step.
-        learning_rate: of Adam, falling along a cosine.
         transport_weight: as for `AlignFlow`.
         random_state: an integer makes the fit reproducible.
 
@@ -40,15 +40,11 @@ class FlowAligner(PickledModel):
         target: Any,
         *,
         epochs: int = 50,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
         transport_weight: float = 0.0,
         random_state: Any = None,
     ) -> None:
         self.target = target
         self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
         self.transport_weight = transport_weight
         self.random_state = random_state
 
@@ -71,8 +67,8 @@ class FlowAligner(PickledModel):
         )
         self.model_.flow(str(self.target))
         self.model_.seeds.state.assign([seed, 0])
-        steps = self.epochs * -(-max(map(np.sum, parts.values())) // self.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
+        steps = self.epochs * -(-max(map(np.sum, parts.values())) // _BATCH_SIZE)
+        rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
         self.model_.compile(keras.optimizers.Adam(rate, global_clipnorm=10.0))
         if sample_weight is not None:
             weight = np.asarray(sample_weight)
@@ -80,7 +76,7 @@ class FlowAligner(PickledModel):
         self.model_.fit(
             {name: rows[part] for name, part in parts.items()},
             sample_weight=sample_weight,
-            batch_size=self.batch_size,
+            batch_size=_BATCH_SIZE,
             epochs=self.epochs,
             verbose=0,
         )

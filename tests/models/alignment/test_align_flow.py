@@ -390,8 +390,9 @@ def test_a_context_is_kept_on_the_way_there_and_back(conditional, tmp_path):
     assert np.abs(model.translate(rows, "a", "b", 1 - context) - y).max() > 0.01
     share = model.critic_sum(rows, "a", "b", context)
     assert share.shape == (64,)
-    way = model.interpolate(rows, "a", y, "b", 3, context)
-    np.testing.assert_allclose(way["a"][1], rows, rtol=1e-3, atol=1e-3)
+    drawn = model.sample(64, 1, context)
+    there = model.translate(drawn["a"], "a", "b", context)
+    np.testing.assert_allclose(there, drawn["b"], rtol=1e-4, atol=1e-4)
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     np.testing.assert_allclose(loaded.translate(rows, "a", "b", context), y, rtol=1e-5)
@@ -465,8 +466,9 @@ def test_images_are_translated_without_noise_and_come_back():
     np.testing.assert_array_equal(model.translate(centers["a"], "a", "b"), y)
     alone = model.translate(centers["a"][:3], "a", "b")
     np.testing.assert_allclose(alone, y[:3], rtol=1e-5)
-    assert y.min() > 0
-    assert y.max() < 17
+    # The margin of the logit lies beyond the first and the last gray level.
+    assert y.min() > -1
+    assert y.max() < 18
     back = model.translate(y + 0.0, "b", "a")
     np.testing.assert_allclose(back, centers["a"], atol=2e-3)
 

@@ -94,9 +94,7 @@ def shuffled_batches(
     Returns:
         Elements like x, with pairs (x, pairs).
     """
-    x, pairs = (
-        {d: _tensors(rows) for d, rows in (y or {}).items()} for y in (x, pairs)
-    )
+    x, pairs = (tf.nest.map_structure(tf.constant, dict(y or {})) for y in (x, pairs))
     shares = shares or {}
     steps = steps or -(-max(map(num_rows, x.values())) // batch_size)
 
@@ -128,10 +126,6 @@ def shuffled_batches(
     return batches.apply(tf.data.experimental.assert_cardinality(steps))
 
 
-def _tensors(parts: Any) -> Any:
-    return tf.nest.map_structure(tf.constant, parts)
-
-
 def _shuffled(
     places: tf.Tensor, count: int, seed: tf.Variable, index: int
 ) -> tf.Tensor:
@@ -157,22 +151,16 @@ def evaluation_batches(x: Any, batch_size: int, pairs: Any = None) -> tf.data.Da
     """
     if isinstance(x, tf.data.Dataset):
         return x
-    lengths = {name: num_rows(rows) for name, rows in x.items()}
+    lengths = list(map(num_rows, x.values()))
     # No batch without two rows of each domain, which have a distance.
-    fewest, most = min(lengths.values()), max(lengths.values())
-    count = min(-(-most // batch_size), fewest // 2)
-    tensors = {name: _tensors(rows) for name, rows in x.items()}
+    count = min(-(-max(lengths) // batch_size), min(lengths) // 2)
+    tensors = tf.nest.map_structure(tf.constant, x)
 
     def part(index: tf.Tensor) -> Any:
-        batch = {
-            name: tf.nest.map_structure(
-                lambda rows, n=lengths[name]: rows[
-                    index * n // count : (index + 1) * n // count
-                ],
-                parts,
-            )
-            for name, parts in tensors.items()
-        }
+        batch = tf.nest.map_structure(
+            lambda x: x[index * len(x) // count : (index + 1) * len(x) // count],
+            tensors,
+        )
         return batch if pairs is None else (batch, pairs)
 
     return tf.data.Dataset.range(count).map(part)

@@ -94,13 +94,7 @@ class DomainFlows(KerasContract, abc.ABC):
         return {domain: self.decode(z, domain, context) for domain in self.domains}
 
     def interpolate(
-        self,
-        x: Any,
-        domain: str,
-        other: Any,
-        other_domain: str,
-        n: int,
-        context: Any = None,
+        self, x: Any, domain: str, other: Any, other_domain: str, n: int
     ) -> Rows:
         """Returns n steps from row to row by way of z, in each domain.
 
@@ -114,19 +108,13 @@ class DomainFlows(KerasContract, abc.ABC):
             other: [N, event...], rows of `other_domain`.
             other_domain: where these are from.
             n: steps, both ends included.
-            context: [N, C], of each way.
 
         Returns:
             domain → [n, N, event...].
         """
-        z = _great_circle(
-            self.encode(x, domain, context),
-            self.encode(other, other_domain, context),
-            n,
-        )
-        if context is not None:
-            context = tf.stack([context] * n)
-        return {name: self.decode(z, name, context) for name in self.domains}
+        ends = self.encode(x, domain), self.encode(other, other_domain)
+        z = _great_circle(*ends, n)
+        return {name: self.decode(z, name) for name in self.domains}
 
     def call(self, inputs: Any, training: bool = False) -> Rows:
         """Returns the log-density of each domain's rows."""
