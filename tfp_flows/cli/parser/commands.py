@@ -56,7 +56,12 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
         "same kind at most a share p has a p-value of p or less, whatever the model.",
     )
     add_run_and_data(score)
-    add_out_file(score, ".csv file to write, - for the terminal: log_density, p_value")
+    add_out_file(
+        score,
+        ".csv file to write, - for the terminal: log_density, p_value; a folder where "
+        "DATA is a pattern such as 'parts/*.parquet', for a file each, to which a "
+        "repeated command adds those that lack",
+    )
     score.add_argument(
         "--drop-invalid",
         action="store_true",

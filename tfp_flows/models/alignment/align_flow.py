@@ -17,6 +17,7 @@ from tfp_flows.models.alignment.arguments import (
 from tfp_flows.models.alignment.matching import MATCHINGS
 from tfp_flows.models.alignment.objective import AlignmentObjective, Given
 from tfp_flows.models.alignment.training import TrainedFlows
+from tfp_flows.models.bridge.sizes import oversize_refused
 
 __all__ = ["AlignFlow"]
 
@@ -252,6 +253,7 @@ class AlignFlow(TrainedFlows):
         }
 
     @classmethod
+    @oversize_refused
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object
