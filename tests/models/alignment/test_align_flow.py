@@ -331,22 +331,22 @@ def test_columns_are_matched_by_name_and_domains_are_known(trained, data):
         model.translate(data["a"], "a", "z")
 
 
-def test_known_pairs_are_a_term_and_move_rows_to_their_partners(data):
-    model = compiled()
-    model.compile(keras.optimizers.Adam(0.05))
+def test_known_pairs_choose_among_translations_that_match_alike(data):
+    keras.utils.set_random_seed(3)
+    model = AlignFlow(small_flows("ab"))
+    model.compile(keras.optimizers.Adam(0.01))
     model.adapt(data)
-    x = data["a"][:20]
-    shift = np.array([1.0, -1.0, 1.0]) * data["b"].std(axis=0)
-    pairs = {"a": x, "b": model.translate(x, "a", "b").numpy() + shift}
+    x, center = data["a"][:20], data["b"].mean(axis=0)
+    # The mirror image of the start, which likelihood and distance do not tell from it.
+    pairs = {"a": x, "b": 2 * center - model.translate(x, "a", "b").numpy()}
     keywords = {"validation_data": (data, pairs), "batch_size": 32, "verbose": 0}
-    history = model.fit(data, pairs, epochs=5, **keywords).history
+    errors = model.fit(data, pairs, epochs=10, **keywords).history["val_pairs"]
+    assert errors[-1] < 0.4 * errors[0]
     gaps = [
         (model.translate(pairs[a], a, b) - pairs[b]) / data[b].std(axis=0)
         for a, b in ("ab", "ba")
     ]
-    last = np.mean(np.square(gaps))
-    np.testing.assert_allclose(history["val_pairs"][-1], last, rtol=1e-3)
-    assert last < 0.7
+    np.testing.assert_allclose(errors[-1], np.mean(np.square(gaps)), rtol=1e-3)
 
 
 def test_rows_come_as_often_as_they_weigh(data):

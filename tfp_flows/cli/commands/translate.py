@@ -84,19 +84,14 @@ def _translated(
     """Rows, log-densities and p-values at both ends, and whether one is outside."""
     x = rows.astype(model.base.dtype.as_numpy_dtype)
     y = model.translate(x, *ends, context).numpy()
-    scores = [
-        model.log_prob(part, name, context).numpy().astype("float64")
-        for part, name in zip((x, y), ends, strict=True)
-    ]
-    ranks = [
-        p_values(np.nan_to_num(one, nan=-np.inf), known)
-        for one, known in zip(scores, ends.values(), strict=True)
-    ]
-    outside = [
-        is_extrapolated(p, len(known))
-        for p, known in zip(ranks, ends.values(), strict=True)
-    ]
-    return np.column_stack([y, *scores, *ranks, np.any(outside, axis=0)])
+    scores, ranks, outside = [], [], np.zeros(len(x), bool)
+    for (name, known), part in zip(ends.items(), (x, y), strict=True):
+        score = model.log_prob(part, name, context).numpy().astype("float64")
+        rank = p_values(np.nan_to_num(score, nan=-np.inf), known)
+        outside |= is_extrapolated(rank, len(known))
+        scores.append(score)
+        ranks.append(rank)
+    return np.column_stack([y, *scores, *ranks, outside])
 
 
 def _schema(known: Schema, source: str, target: str) -> Schema:
