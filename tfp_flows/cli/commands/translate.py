@@ -83,7 +83,8 @@ def _translated(
 ) -> np.ndarray:
     """Rows, log-densities and p-values at both ends, and whether one is outside."""
     x = rows.astype(model.base.dtype.as_numpy_dtype)
-    y = model.translate(x, *ends, context).numpy()
+    source, target = ends
+    y = model.translate(x, source, target, context).numpy()
     scores, ranks, outside = [], [], np.zeros(len(x), bool)
     for (name, known), part in zip(ends.items(), (x, y), strict=True):
         score = model.log_prob(part, name, context).numpy().astype("float64")

@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -180,7 +180,7 @@ class AlignmentObjective:
             adapter = self._adapters[b]
             translated[a, b] = Given(
                 adapter.checked_bijector().forward(
-                    latent[a][: tf.shape(x)[0]],
+                    latent[a][: _count(x)],
                     **adapter.arguments_of_bijector(context),
                 ),
                 context,
@@ -253,10 +253,20 @@ class AlignmentObjective:
 
 def _some(given: Given) -> Given:
     """The first rows of a batch, which is in no order."""
-    count = tf.shape(given.x)[0]
-    kept = tf.maximum(count // _TRANSLATED_SHARE, tf.minimum(count, _FEWEST_TRANSLATED))
+    count = _count(given.x)
+    if isinstance(count, int):
+        kept = max(count // _TRANSLATED_SHARE, min(count, _FEWEST_TRANSLATED))
+    else:
+        kept = tf.maximum(
+            count // _TRANSLATED_SHARE, tf.minimum(count, _FEWEST_TRANSLATED)
+        )
     context = None if given.context is None else given.context[:kept]
     return Given(given.x[:kept], context)
+
+
+def _count(x: tf.Tensor) -> Any:
+    """Number of rows; where it is known a number, which saves operations on shapes."""
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
 
 
 def _still(given: Given) -> Given:
