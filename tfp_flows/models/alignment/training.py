@@ -23,6 +23,7 @@ from tfp_flows.models.alignment.objective import (
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.last_finite import after_all
+from tfp_flows.models.workers import require_one_process
 
 __all__ = ["TrainedFlows"]
 
@@ -176,6 +177,7 @@ class TrainedFlows(DomainFlows, abc.ABC):
         fitness.check_arguments(batch_size=batch_size, **kwargs)
         if not self.compiled:
             raise ValueError("Call compile(optimizer) before fit.")
+        require_one_process(self)
         tables = self._packed(x, pairs, sample_weight)
         if validation_data is not None:
             if not isinstance(validation_data, tuple):
