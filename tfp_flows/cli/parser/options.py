@@ -157,8 +157,7 @@ def add_table_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--integers",
         choices=("refuse", "dequantize", "continuous"),
-        default="refuse",
-        help="what to do with integer-valued columns (%(default)s)",
+        help="what to do with integer-valued columns (refuse; --target: dequantize)",
     )
 
 

@@ -24,6 +24,8 @@ class _Options:
         for field in dataclasses.fields(cls):
             value = getattr(namespace, field.name)
             values[field.name] = tuple(value) if isinstance(value, list) else value
+        if values.get("integers", "") is None:
+            values["integers"] = "dequantize" if values["target"] else "refuse"
         is_matched = values.get("flow") == "continuous" and not values["boost"]
         values["epochs"] = values["epochs"] or (30 if is_matched else 100)
         return cls(**values)
