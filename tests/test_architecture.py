@@ -52,7 +52,8 @@ ROOMS = {
         {"autoregressive", "continuous", "coupling", "semi_autoregressive"},
     ],
     "cli": [
-        {"errors", "flows", "parser", "rows", "startup"},
+        {"errors", "flows", "rows", "startup"},
+        {"parser"},
         {"runs"},
         {"training"},
         {"results"},
@@ -85,6 +86,7 @@ ROOMS = {
             "two_samples",
             "yardsticks",
         },
+        {"fidelity"},
         {"plots"},
         {"volume"},
         {"report"},

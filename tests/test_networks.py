@@ -97,6 +97,12 @@ def test_context_reaches_the_first_feature():
     assert abs(float(here[0, 0, 0] - there[0, 0, 0])) > 1e-6
 
 
+@pytest.mark.parametrize("make", [MLP, MaskedAutoregressiveNetwork])
+def test_activation_that_mixes_units_is_refused(make):
+    with pytest.raises(ValueError, match="each unit by itself.*received 'softmax'"):
+        make(2, **({"output_size": 1} if make is MLP else {}), activation="softmax")
+
+
 def test_wrong_context_is_refused_by_name():
     with pytest.raises(ValueError, match="no context_size"):
         MLP(2, 2, name="net")(tf.zeros([1, 2]), tf.zeros([1, 1]))

@@ -1,7 +1,7 @@
 """A continuous flow by likelihood, with a penalty on its paths, and by flow matching.
 
     python -m tests.benchmarks.matching [--sets magic pinwheel spirals] [--epochs 60]
-        [--rows 10000] [--seed 0] [--share 0.1]
+        [--rows 10000] [--seed 0] [--share 0.1] [--peer-python PYTHON]
 
 `continuous_flow` of 2 × 64 tanh units and N(0, I) under XLA, batch 512, Adam 2e-3
 falling to 0 along a cosine. "likelihood": so many epochs; "+ paths": with
@@ -9,10 +9,15 @@ falling to 0 along a cosine. "likelihood": so many epochs; "+ paths": with
 1e-2, 100 steps at once; "then likelihood": a share of the likelihood's epochs from the
 weights of matching. Seconds are those of training without the first step, which traces
 and compiles. Held out, at tolerance 1e-5 with steps per row: nats a row, calls of a
-likelihood and of a sample.
+likelihood and of a sample. With a Python that has zuko and PyTorch, its `CNF` of the
+same widths follows, on rows whitened beforehand, for as many seconds as "likelihood"
+took, or --seconds; --only names trainings.
 """
 
 import argparse
+import pathlib
+import subprocess
+import tempfile
 import time
 
 import keras
@@ -28,17 +33,18 @@ from tfp_flows.models import FlowModel
 from tfp_flows.objectives import FlowMatching, TrajectoryPolynomial
 
 BATCH = 512
+PEER = pathlib.Path(__file__).with_name("zuko_continuous_peer.py")
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds of training after the first step."""
+    """Seconds of this process in training after its first step."""
 
     def __init__(self):
         super().__init__()
         self.start = self.end = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self.end = time.perf_counter()
+        self.end = time.process_time()
         if self.start is None:
             self.start = self.end
 
@@ -73,9 +79,8 @@ def test(model, rows):
     (layer,) = model.continuous_layers
     size = layer.network.event_size
     z = tf.random.stateless_normal([1024, size], [0, 0])
-    _, _, path = tf.function(
-        lambda z: layer._solve(z, forward=False, with_log_det=False)
-    )(z)
+    solve = tf.function(layer._solve, autograph=False)
+    _, _, path = solve(z, forward=False, with_log_det=False)
     calls = np.mean(path.statistics.calls)
     nats = found.get("negative_log_likelihood", found["loss"])
     return -nats, found["calls"], calls
@@ -91,6 +96,23 @@ def rows_of(name, count):
     return rows[held_out:], rows[:held_out]
 
 
+def peer(python, parts, held_out, seconds, seed):
+    """Nats a row and seconds of zuko's training, on whitened rows."""
+    mean, half = parts.mean(axis=0), np.linalg.cholesky(np.cov(parts.T))
+    log_det = -np.log(np.diag(half)).sum()
+    with tempfile.TemporaryDirectory() as folder:
+        whitened = {
+            name: np.linalg.solve(half, (rows - mean).T).T
+            for name, rows in (("train", parts), ("test", held_out))
+        }
+        np.savez(f"{folder}/rows.npz", **whitened)
+        words = [python, PEER, f"{folder}/rows.npz", str(seconds), str(seed)]
+        found = subprocess.run(words, check=True, capture_output=True, text=True)
+    nats, weights, steps, seconds = map(float, found.stdout.split())
+    print(f"zuko: {weights:.0f} weights, {steps:.0f} steps")
+    return nats + log_det, seconds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=["magic", "pinwheel", "spirals"])
@@ -99,6 +121,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--matching-epochs", type=int, help="10 times --epochs")
+    parser.add_argument("--peer-python", help="one with zuko and PyTorch")
+    parser.add_argument("--seconds", type=float, help="of zuko's training")
+    parser.add_argument("--only", nargs="+", help="likelihood, …, zuko")
     options = parser.parse_args()
     matching_epochs = options.matching_epochs or 10 * options.epochs
     few = max(1, round(options.share * options.epochs))
@@ -119,8 +144,10 @@ def main():
             (f"matching, {matching_epochs}", matched, matching_epochs, 1e-2, 100),
             (f"then likelihood, {few}", then, few, 1e-3, 1),
         ]
-        whole = None
+        whole = options.seconds
         for label, model, epochs, *how in trainings:
+            if options.only and label.partition(",")[0] not in options.only:
+                continue
             seconds = train(model, parts, epochs, *how)
             whole = whole or seconds
             nats, calls, of_sample = test(model, held_out)
@@ -129,6 +156,11 @@ def main():
                 f"{calls:7.1f}{of_sample:13.1f}",
                 flush=True,
             )
+        if options.peer_python:
+            nats, seconds = peer(
+                options.peer_python, parts, held_out, whole, options.seed
+            )
+            print(f"{name:12}{'zuko':30}{nats:9.3f}{seconds:9.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ from scipy import stats
 from tfp_flows import ode
 from tfp_flows.architectures import assembly
 from tfp_flows.bijectors import Continuous
+from tfp_flows.distributions import Dequantized
 from tfp_flows.models import FlowModel
 from tfp_flows.networks import VelocityMLP
+from tfp_flows.objectives import TrajectoryPolynomial
 
 SLOPE = 0.8
 
@@ -54,3 +56,18 @@ def test_steps_that_suffice_are_not_talked_about():
     assert 1e-9 < np.max(fixed.log_prob_error(x)) < 1e-3
     # A tenth of the tolerance of 1e-5.
     assert 0 < np.max(adaptive.log_prob_error(x)) < 1e-4
+
+
+def test_integer_rows_tell_what_their_solves_cost_and_how_they_bend():
+    flow = linear(ode.Solver("rk4", ode.FixedSteps(4))).distribution
+    model = FlowModel(
+        Dequantized(flow, num_samples=3), penalties=[TrajectoryPolynomial()]
+    )
+    model.compile("adam")
+    x = np.array([[0.0], [1.0], [1.0]])
+    logs = model.fit(x, epochs=1, verbose=0).history
+    # States between the ends take the slope at the last one too.
+    assert logs["calls"] == logs["most_calls"] == [17]
+    assert logs["trajectory_polynomial"][0] > 1e-4
+    found = model.evaluate(x, verbose=0, return_dict=True)
+    assert found["calls"] == found["most_calls"] == 16

@@ -85,38 +85,33 @@ def multiscale_continuous_flow(
             "num_levels and layers_per_level must be at least 1, received "
             f"{num_levels} and {layers_per_level}."
         )
+    networks = {
+        "hidden_sizes": hidden_sizes,
+        "context_size": context_size,
+        "activation": activation,
+        "dtype": dtype,
+    }
+    solves = {
+        "end_time": end_time,
+        "solver": solver,
+        "training_solver": training_solver,
+        "divergence": divergence,
+        "training_divergence": training_divergence,
+    }
     seeds = itertools.repeat(None) if seed is None else itertools.count(seed, 1000)
     shape, levels = tuple(event_shape), []
-    for level in range(num_levels):
-        squeeze = Squeeze(shape, dtype=dtype, name=f"squeeze_{level}")
-        shape = squeeze.output_shape
+    for index in range(num_levels):
+        squeeze = Squeeze(shape, dtype=dtype, name=f"squeeze_{index}")
+        height, width, channels = squeeze.output_shape
         parts: list[tfb.Bijector] = [
             squeeze,
-            ActNorm(shape[-1], dtype=dtype, name=f"act_norm_{level}"),
+            ActNorm(channels, dtype=dtype, name=f"act_norm_{index}"),
         ]
-        for index in range(layers_per_level):
-            network = VelocityConvNet(
-                shape,
-                hidden_sizes=hidden_sizes,
-                context_size=context_size,
-                activation=activation,
-                seed=next(seeds),
-                dtype=dtype,
-                name=f"velocity_{level}_{index}",
-            )
-            parts.append(
-                Continuous(
-                    network,
-                    end_time=end_time,
-                    solver=solver,
-                    training_solver=training_solver,
-                    divergence=divergence,
-                    training_divergence=training_divergence,
-                    name=f"continuous_{level}_{index}",
-                )
-            )
-        levels.append(tfb.Chain(list(reversed(parts)), name=f"level_{level}"))
-        shape = (*shape[:2], shape[-1] // 2)
+        for layer in range(layers_per_level):
+            label, options = f"{index}_{layer}", {"seed": next(seeds), **networks}
+            parts.append(_followed(squeeze.output_shape, label, options, solves))
+        levels.append(tfb.Chain(list(reversed(parts)), name=f"level_{index}"))
+        shape = (height, width, channels // 2)
     layers: list[tfb.Bijector] = [MultiScale(event_shape, levels, dtype=dtype)]
     if num_values is not None:
         layers.insert(0, assembly.pixel_logit(num_values, logit_margin, dtype))
@@ -124,3 +119,11 @@ def multiscale_continuous_flow(
     base = assembly.standard_normal(size, dtype) if base is None else base
     base = assembly.checked_base(base, size)
     return assembly.image_density(base, layers, num_values, name)
+
+
+def _followed(
+    shape: Sequence[int], label: str, network: dict[str, Any], solves: dict[str, Any]
+) -> Continuous:
+    """A layer that follows a new velocity of images."""
+    velocity = VelocityConvNet(shape, name=f"velocity_{label}", **network)
+    return Continuous(velocity, name=f"continuous_{label}", **solves)

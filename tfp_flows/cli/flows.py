@@ -3,6 +3,7 @@
 Nothing here needs TensorFlow: `--help` and refusals come at once.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 from tfp_flows.cli.errors import RunError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BASES",
     "FLOWS",
+    "IMAGE_FLOWS",
+    "NORMAL_BASED",
     "check_base",
     "check_energy",
     "choose_flow",
@@ -28,6 +31,15 @@ FLOWS = (
     "equivariant",
     "glow",
 )
+
+# What follows velocities at several scales is named by what the data are.
+IMAGE_FLOWS = ("glow", "multiscale-continuous")
+
+NORMAL_BASED = ("equivariant", *IMAGE_FLOWS)
+"""Flows whose own base is one normal distribution, and which do not whiten."""
+
+# Exact likelihoods of an image flow that follows velocities take a pass a number.
+_MOST_NUMBERS = 256
 
 BASES = ("auto", "copula", "gaussian", "mixture", "student-t")
 
@@ -60,6 +72,9 @@ def choose_flow(name: str | None, table: "Table") -> str:
             f"--flow glow: expected images of even height and width, received "
             f"{shape[0]} x {shape[1]}: crop or pad them, or add --flow coupling-spline"
         )
+    is_small = math.prod(shape) <= _MOST_NUMBERS and num_halvings(shape) > 0
+    if name == "continuous" and is_small:
+        return "multiscale-continuous"
     return name or "glow"
 
 
@@ -75,7 +90,7 @@ def check_base(base: str | None, flow: str, boost: object = None) -> None:
             "--boost: expected a flow that trains by likelihood, and one of particles "
             "trains by matching: leave out --boost"
         )
-    if flow == "glow" and base not in (None, "gaussian"):
+    if flow in IMAGE_FLOWS and base not in (None, "gaussian"):
         raise RunError(
             f"--base {base}: expected a table, and images have --base gaussian: add "
             "--flow coupling-spline to model their pixels as columns"
@@ -92,7 +107,7 @@ def check_energy(
             base not in (None, "gaussian"),
             "its draws have no gradient: leave it out",
         ),
-        f"--flow {flow}": (flow == "glow", "images are trained by likelihood"),
+        f"--flow {flow}": (flow in IMAGE_FLOWS, "images are trained by likelihood"),
         "--integers dequantize": (
             integers == "dequantize",
             "whole numbers have no gradient: use --integers continuous",

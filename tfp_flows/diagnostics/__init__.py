@@ -17,6 +17,7 @@ from tfp_flows.diagnostics.calibration import (
     uniformity,
 )
 from tfp_flows.diagnostics.comparison import Result, compare_scores
+from tfp_flows.diagnostics.fidelity import compare_samples
 from tfp_flows.diagnostics.forecasts import (
     Coverage,
     crps,
@@ -57,6 +58,7 @@ __all__ = [
     "classifier_two_sample_test",
     "column_distances",
     "column_ranks",
+    "compare_samples",
     "compare_scores",
     "conditional_ranks",
     "crps",

@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = [
     "TwoSamples",
+    "by_halves",
     "classifier_two_sample_test",
     "column_distances",
     "energy_distance",
@@ -55,7 +56,7 @@ def energy_distance(
         within = powers[:half, :half].sum() + powers[half:, half:].sum()
         return float(2 * powers[:half, half:].mean() - within / (half * (half - 1)))
 
-    return _compared(data, samples, statistic, seed)
+    return _by_distances(data, samples, statistic, seed)
 
 
 def classifier_two_sample_test(
@@ -85,7 +86,7 @@ def classifier_two_sample_test(
         shares = nearest @ is_data / nearest.sum(axis=1)
         return float(np.mean(np.where(is_data, shares, 1 - shares)))
 
-    return _compared(data, samples, statistic, seed)
+    return _by_distances(data, samples, statistic, seed)
 
 
 def column_distances(data: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -101,33 +102,57 @@ def column_distances(data: np.ndarray, samples: np.ndarray) -> np.ndarray:
     return gaps / np.maximum(data.std(axis=0), 1e-300)
 
 
-def _compared(
+def by_halves(
+    data: np.ndarray,
+    samples: np.ndarray,
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    *,
+    seed: int = 0,
+) -> TwoSamples:
+    """Averages a statistic of two sets of rows over random halves of the data.
+
+    Args:
+        data: [N, ...].
+        samples: [M, ...].
+        statistic: (half of the data, as many samples or the other half) → a number.
+        seed: of the halves.
+
+    Raises:
+        ValueError: fewer than four rows, or shapes that do not fit.
+    """
+    half = len(data) // 2
+    if half < 2 or len(samples) < half or data.shape[1:] != samples.shape[1:]:
+        raise ValueError(
+            "Expected at least 4 rows of data and half as many samples of the same "
+            f"columns, received {data.shape} and {samples.shape}."
+        )
+    rng = np.random.default_rng(seed)
+    found: list[float] = []
+    null: list[float] = []
+    for _ in range(_SPLITS):
+        first, second = np.split(rng.permutation(len(data))[: 2 * half], 2)
+        drawn = rng.permutation(len(samples))[:half]
+        found.append(statistic(data[first], samples[drawn]))
+        null.append(statistic(data[first], data[second]))
+    return TwoSamples(
+        float(np.mean(found)), float(np.mean(null)), float(np.std(null, ddof=1))
+    )
+
+
+def _by_distances(
     data: np.ndarray,
     samples: np.ndarray,
     statistic: Callable[[np.ndarray], float],
     seed: int,
 ) -> TwoSamples:
-    """Averages over splits; `statistic` is of distances among two halves, in turn."""
-    data = np.asarray(data, "float64").reshape(len(data), -1)
-    samples = np.asarray(samples, "float64").reshape(len(samples), -1)
-    half = len(data) // 2
-    if half < 2 or len(samples) < half or data.shape[1] != samples.shape[1]:
-        raise ValueError(
-            "Expected at least 4 rows of data and half as many samples of the same "
-            f"columns, received {data.shape} and {samples.shape}."
-        )
+    """As `by_halves`; `statistic` is of the distances among both sets of rows."""
     from scipy.spatial.distance import cdist
 
-    rows = np.concatenate([data, samples])
-    distances, rng = cdist(rows, rows), np.random.default_rng(seed)
-    found: list[float] = []
-    null: list[float] = []
-    for _ in range(_SPLITS):
-        first, second = np.split(rng.permutation(len(data))[: 2 * half], 2)
-        drawn = len(data) + rng.permutation(len(samples))[:half]
-        for values, others in ((found, drawn), (null, second)):
-            order = np.concatenate([first, others])
-            values.append(statistic(distances[np.ix_(order, order)]))
-    return TwoSamples(
-        float(np.mean(found)), float(np.mean(null)), float(np.std(null, ddof=1))
+    def of_rows(first: np.ndarray, second: np.ndarray) -> float:
+        rows = np.concatenate([first, second])
+        return statistic(cdist(rows, rows))
+
+    data, samples = (
+        np.asarray(x, "float64").reshape(len(x), -1) for x in (data, samples)
     )
+    return by_halves(data, samples, of_rows, seed=seed)

@@ -19,6 +19,7 @@ from tfp_flows.models.bridge.serialization import (
     serialize,
     serialize_part,
 )
+from tfp_flows.models.bridge.sizes import oversize_refused
 from tfp_flows.models.bridge.tracking import track
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.last_finite import after_all
@@ -459,6 +460,7 @@ class FlowModel(DensityModel):
         }
 
     @classmethod
+    @oversize_refused
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object

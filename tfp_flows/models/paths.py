@@ -34,10 +34,14 @@ def calls_of(paths: Sequence[Path]) -> tf.Tensor:
 def log_prob_with_calls(
     adapter: DistributionAdapter, x: Any, context: Any, arguments: LeafArguments
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns log p(x | context), [N], and what it cost, see `calls_of`."""
+    """Returns log p(x | context), [N], and what it cost, see `calls_of`.
+
+    Of integer rows the most that a point of their noise took.
+    """
     evaluation = BatchEvaluation(adapter, x, context, arguments=arguments)
     log_prob = evaluation.log_prob
-    return log_prob, calls_of(evaluation.path)
+    calls = tf.reshape(calls_of(evaluation.path), [-1, tf.shape(log_prob)[0]])
+    return log_prob, tf.reduce_max(calls, axis=0)
 
 
 def step_error(

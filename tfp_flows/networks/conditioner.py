@@ -23,7 +23,7 @@ class Conditioner(keras.layers.Layer):
         hidden_sizes: width of each hidden layer.
         num_parameters: parameters a feature.
         context_size: features of the context, None without one.
-        activation: Keras activation of the hidden layers.
+        activation: Keras activation of the hidden layers, of each unit by itself.
         seed: makes the initial weights reproducible.
         dtype: dtype of weights and computation.
         name: name of the layer.
@@ -59,6 +59,11 @@ class Conditioner(keras.layers.Layer):
         if context_size is not None and context_size < 1:
             raise ValueError(
                 f"context_size must be None or ≥ 1, received {context_size}."
+            )
+        if not _is_elementwise(keras.activations.get(activation)):
+            raise ValueError(
+                "activation must act on each unit by itself, such as 'relu' or 'gelu'; "
+                f"received {activation!r}."
             )
         self.hidden_sizes = tuple(hidden_sizes)
         self.num_parameters = num_parameters
@@ -137,6 +142,38 @@ class Conditioner(keras.layers.Layer):
         shape = tf.concat([tf.shape(x)[:-1], [self.context_size]], axis=0)
         return tf.concat([x, tf.broadcast_to(context, shape)], axis=-1)
 
+    def dense_parameters(
+        self, x: tf.Tensor, context: tf.Tensor | None, outputs: int
+    ) -> tf.Tensor:
+        """Feeds features and context through dense layers, one after the other.
+
+        Rows stand last on the way, in which order a spline reads its parameters: the
+        transposition here and the one there cancel in a graph.
+
+        Returns:
+            [batch..., num_parameters, outputs].
+        """
+        hidden = self.with_context(x, context)
+        if hidden.shape[-1] == 0:
+            # A matrix with no rows cannot be initialized: such a network sees a one.
+            hidden = tf.ones(tf.concat([tf.shape(x)[:-1], [1]], 0), x.dtype)
+        hidden = tf.transpose(tf.reshape(hidden, [-1, hidden.shape[-1]]))
+        for layer in (*self.hidden_layers, self.output_layer):
+            kernel, bias = self.kernel_of(layer), tf.convert_to_tensor(layer.bias)
+            hidden = tf.linalg.matmul(kernel, hidden, transpose_a=True)
+            hidden = layer.activation(hidden + bias[:, tf.newaxis])
+        parameters = tf.reshape(hidden, [self.num_parameters, outputs, -1])
+        parameters = tf.transpose(parameters, [2, 0, 1])
+        if x.shape.rank == 2:
+            return parameters
+        return tf.reshape(
+            parameters, tf.concat([tf.shape(x)[:-1], parameters.shape[1:]], 0)
+        )
+
+    def kernel_of(self, layer: Any) -> tf.Tensor:
+        """Weights of a dense layer, [inputs, outputs]."""
+        return tf.convert_to_tensor(layer.kernel)
+
     @property
     def spatial_rank(self) -> int:
         """Axes between batch and features: 0 for vectors, 2 for images."""
@@ -152,3 +189,11 @@ class Conditioner(keras.layers.Layer):
             "activation": self.activation,
             "seed": self.seed,
         }
+
+
+def _is_elementwise(activation: Any) -> bool:
+    with tf.init_scope():
+        values = tf.constant([[0.5, 2.0], [-1.0, 1.0]])
+        together = activation(values)
+        apart = tf.transpose(activation(tf.transpose(values)))
+    return np.allclose(together, apart)

@@ -30,9 +30,14 @@ class MaskedDense(keras.layers.Dense):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns activation(inputs @ (kernel ⊙ mask) + bias)."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        output = tf.linalg.matmul(inputs, kernel * tf.cast(self.mask, kernel.dtype))
+        output = tf.linalg.matmul(inputs, self.masked_kernel)
         return self.activation(output + tf.convert_to_tensor(self.bias))
+
+    @property
+    def masked_kernel(self) -> tf.Tensor:
+        """Kernel ⊙ mask, [inputs, outputs]."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        return kernel * tf.cast(self.mask, kernel.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""
@@ -96,13 +101,11 @@ class MaskedAutoregressiveNetwork(Conditioner):
 
     def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the parameters, [batch..., num_parameters, D or B]."""
-        hidden = self.with_context(x, context)
-        # One batch axis: Keras' Dense refuses none.
-        hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
-        for layer in self.hidden_layers:
-            hidden = layer(hidden)
-        shape = tf.concat([tf.shape(x)[:-1], [self.num_parameters, self.num_blocks]], 0)
-        return tf.reshape(self.output_layer(hidden), shape)
+        return self.dense_parameters(x, context, self.num_blocks)
+
+    def kernel_of(self, layer: MaskedDense) -> tf.Tensor:
+        """Weights of a layer with those that its mask hides set to zero."""
+        return layer.masked_kernel
 
     def solve(
         self, inverse: Callable, y: tf.Tensor, context: tf.Tensor | None = None

@@ -59,10 +59,7 @@ class MLP(Conditioner):
         self._build_layers()
 
     def _build_layers(self) -> None:
-        width = self.input_size + (self.context_size or 0)
-        # A matrix with no rows cannot be initialized: such a network sees a one.
-        self._constant_input = width == 0
-        width = max(width, 1)
+        width = max(self.input_size + (self.context_size or 0), 1)
         for layer in self.hidden_layers:
             layer.build((None, width))
             width = layer.units
@@ -71,17 +68,7 @@ class MLP(Conditioner):
 
     def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the parameters, [batch..., num_parameters, output_size]."""
-        batch_shape = tf.shape(x)[:-1]
-        hidden = self.with_context(x, context)
-        if self._constant_input:
-            hidden = tf.ones(tf.concat([batch_shape, [1]], 0), x.dtype)
-        # One batch axis: Keras' Dense refuses none and is slower with more.
-        hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
-        for layer in self.hidden_layers:
-            hidden = layer(hidden)
-        output = self.output_layer(hidden)
-        shape = tf.concat([batch_shape, [self.num_parameters, self.output_size]], 0)
-        return tf.reshape(output, shape)
+        return self.dense_parameters(x, context, self.output_size)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""

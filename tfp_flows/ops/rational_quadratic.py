@@ -1,7 +1,6 @@
 """Monotone rational-quadratic spline with linear tails."""
 
 import dataclasses
-import itertools
 import math
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ __all__ = ["RationalQuadratic"]
 
 
 class _Bin(NamedTuple):
-    """The bin an input fell into; every field is [batch..., D]."""
+    """The bin an input fell into; every field is [D, batch...]."""
 
     left: tf.Tensor
     width: tf.Tensor
@@ -77,6 +76,7 @@ class RationalQuadratic:
         self, x: tf.Tensor, parameters: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns y and log dy/dx, both [batch..., D]."""
+        x = _features_first(x)
         clamped = tf.clip_by_value(x, -self.bound, self.bound)
         found = self._find_bin(clamped, parameters, inverse=False)
         t = (clamped - found.left) / found.width
@@ -87,6 +87,7 @@ class RationalQuadratic:
         self, y: tf.Tensor, parameters: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns x and log dx/dy, both [batch..., D]."""
+        y = _features_first(y)
         clamped = tf.clip_by_value(y, -self.bound, self.bound)
         found = self._find_bin(clamped, parameters, inverse=True)
         t = _solve(clamped - found.bottom, found)
@@ -99,37 +100,40 @@ class RationalQuadratic:
         inside = tf.abs(outer) < self.bound
         # A NaN input is in neither branch's domain: let it through as NaN.
         return (
-            tf.where(inside, inner, outer),
-            tf.where(inside, log_slope, tf.zeros_like(log_slope)),
+            _features_last(tf.where(inside, inner, outer)),
+            _features_last(tf.where(inside, log_slope, tf.zeros_like(log_slope))),
         )
 
     def _find_bin(self, value: tf.Tensor, parameters: tf.Tensor, inverse: bool) -> _Bin:
-        """Selects the bin by a one-hot mask, [K, batch..., D].
+        """Selects the bin of each value, [D, batch...].
 
-        Bins first: slices and sums over them then run along whole arrays. Only what is
-        searched is accumulated, and slopes are mapped after they are selected. A masked
-        sum is faster than a gather, whose gradient is a scatter.
+        Parameters first, then features, so that each parameter is one contiguous array,
+        as the networks compute them. Slopes are mapped after they are selected.
         """
         count = self.num_bins
         missing = max(0, value.shape.rank + 1 - parameters.shape.rank)
         axes = list(range(parameters.shape.rank))
-        bins_first = tf.transpose(parameters, [axes.pop(-2), *axes])
-        bins_first = bins_first[(slice(None), *[tf.newaxis] * missing)]
-        widths, heights, slopes = tf.split(bins_first, [count, count, count - 1])
+        first = tf.transpose(parameters, axes[-2:] + axes[:-2])
+        first = first[(slice(None), slice(None), *[tf.newaxis] * missing)]
+        widths, heights, slopes = tf.split(first, [count, count, count - 1])
         widths, x_unit = self._bin_sizes(widths)
         heights, y_unit = self._bin_sizes(heights)
-        searched, unit = (heights, y_unit) if inverse else (widths, x_unit)
-        knots = tf.stack(list(itertools.accumulate(tf.unstack(searched, count)[:-1])))
-        beyond = tf.cast((value + self.bound) / unit >= knots, value.dtype)
-        edge = tf.ones_like(beyond[:1])
-        mask = tf.concat([edge, beyond], 0) - tf.concat([beyond, 0 * edge], 0)
+        unit = y_unit if inverse else x_unit
+        # The outer knots have slope one.
+        one = tf.zeros_like(value)
+        left, width, bottom, height, *ends = _search(
+            (value + self.bound) / unit,
+            tf.unstack(widths, count),
+            tf.unstack(heights, count),
+            [one, *tf.unstack(slopes, count - 1), one],
+            inverse,
+        )
         return _Bin(
-            left=_selected(beyond, widths[:-1]) * x_unit - self.bound,
-            width=_selected(mask, widths) * x_unit,
-            bottom=_selected(beyond, heights[:-1]) * y_unit - self.bound,
-            height=_selected(mask, heights) * y_unit,
-            left_slope=self._inner_slopes(_selected(mask[1:], slopes)),
-            right_slope=self._inner_slopes(_selected(mask[:-1], slopes)),
+            left * x_unit - self.bound,
+            width * x_unit,
+            bottom * y_unit - self.bound,
+            height * y_unit,
+            *map(self._inner_slopes, ends),
         )
 
     def _bin_sizes(self, unnormalized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -148,8 +152,48 @@ class RationalQuadratic:
         return self.min_slope + tf.nn.softplus(unbounded + offset)
 
 
-def _selected(mask: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(mask * field, axis=0)
+def _features_first(value: tf.Tensor) -> tf.Tensor:
+    last = value.shape.rank - 1
+    return tf.transpose(value, [last, *range(last)])
+
+
+def _features_last(value: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(value, [*range(1, value.shape.rank), 0])
+
+
+def _search(
+    position: tf.Tensor,
+    widths: list[tf.Tensor],
+    heights: list[tf.Tensor],
+    slopes: list[tf.Tensor],
+    inverse: bool,
+) -> tuple[tf.Tensor, ...]:
+    """Halves the bins that a position may be in until one is left.
+
+    Returns left, width, bottom, height and the slopes at both ends. Halving moves half
+    of what a mask over all bins would, and its gradient too; a gather's is a scatter.
+    """
+    left = bottom = tf.zeros_like(position)
+    while len(widths) > 1:
+        # Of an odd number the halves share the bin in the middle.
+        half = (len(widths) + 1) // 2
+        skipped = len(widths) - half
+        edge = (
+            bottom + tf.add_n(heights[:half])
+            if inverse
+            else left + tf.add_n(widths[:half])
+        )
+        beyond = position >= edge
+        left = tf.where(beyond, left + tf.add_n(widths[:skipped]), left)
+        bottom = tf.where(beyond, bottom + tf.add_n(heights[:skipped]), bottom)
+        widths, heights, slopes = (
+            [
+                tf.where(beyond, upper, lower)
+                for upper, lower in zip(sizes[skipped:], sizes[:-skipped], strict=True)
+            ]
+            for sizes in (widths, heights, slopes)
+        )
+    return left, widths[0], bottom, heights[0], *slopes
 
 
 def _evaluate(t: tf.Tensor, b: _Bin) -> tuple[tf.Tensor, tf.Tensor]:

@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 
+import keras
 import pytest
 
 
@@ -60,16 +61,17 @@ def test_code_is_named_and_not_run(copy, refused, edit):
 
 def widen_event(config, objects):
     linear = next(o for o in objects if "Linear" in o.get("class", ""))
-    linear["parameters"]["event_size"] = 200_000
+    linear["parameters"]["event_size"] = 50_000_000
 
 
 def widen_network(config, objects):
     coupling = next(o for o in objects if "Coupling" in o.get("class", ""))
-    coupling["parameters"]["hidden_sizes"] = {"tuple": [100_000, 100_000]}
+    coupling["parameters"]["hidden_sizes"] = {"tuple": [50_000_000, 50_000_000]}
 
 
 def widen_variable(config, objects):
-    objects[0] = {"variable": "v", "shape": [200_000, 200_000], "dtype": "float32"}
+    shape = [50_000_000, 50_000_000]
+    objects[0] = {"variable": "v", "shape": shape, "dtype": "float32"}
 
 
 @pytest.mark.parametrize("edit", [widen_event, widen_network, widen_variable])
@@ -79,6 +81,21 @@ def test_sizes_are_bounded_by_what_the_file_holds(copy, refused, edit):
     message = refused("sample", folder, "-n", "3", "--out", "-")
     assert "00000, and holds no more than" in message
     assert "it was not loaded" in message
+
+
+# TensorFlow asks for memory again and again, ten seconds long.
+SLOW = [
+    pytest.param(edit, marks=pytest.mark.slow)
+    for edit in (widen_network, widen_variable)
+]
+
+
+@pytest.mark.parametrize("edit", [widen_event, *SLOW])
+def test_sizes_are_bounded_by_memory_where_keras_loads(copy, edit):
+    folder, _ = copy
+    rewrite(folder, edit)
+    with pytest.raises(ValueError, match="speaks of .*0000000, .*it was not loaded"):
+        keras.models.load_model(folder / "model.keras")
 
 
 def test_files_of_two_runs_are_told_apart(copy, refused):

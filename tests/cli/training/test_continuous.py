@@ -1,12 +1,17 @@
 """`fit --flow continuous`: what a solve costs is told, and a run goes on as it was."""
 
 import csv
+import functools
+import json
+import math
 
 import numpy as np
 import pytest
 
 from tests.cli.interruption import stop_in
+from tfp_flows import architectures, data
 from tfp_flows.cli import main
+from tfp_flows.cli.flows import choose_flow
 
 QUICK = "--flow continuous --epochs 2 --batch-size 120 --quiet".split()
 
@@ -46,6 +51,45 @@ def test_calls_are_shown_and_a_resumed_run_is_the_same(
     assert main(["evaluate", run, table]) == 0
     assert np.isfinite(np.loadtxt(drawn, delimiter=",", skiprows=1)).all()
     assert np.isfinite(np.loadtxt(scores, delimiter=",", skiprows=1)).all()
+
+
+def test_small_images_are_followed_at_several_scales(
+    no_pages, tmp_path, monkeypatch, refused
+):
+    small = functools.partial(
+        architectures.multiscale_continuous_flow, hidden_sizes=(4,)
+    )
+    monkeypatch.setattr(architectures, "multiscale_continuous_flow", small)
+    images, out = tmp_path / "images.npy", tmp_path / "run"
+    pixels = np.random.default_rng(0).binomial(8, 0.4, size=[100, 2, 2])
+    np.save(images, pixels.astype("uint8"))
+    words = ["fit", str(images), "--out", str(out), "--flow", "continuous"]
+    assert "images have --base gaussian" in refused(*words, "--base", "mixture")
+    assert main([*words, "--epochs", "1", "--quiet"]) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["flow"] == "multiscale-continuous"
+    assert float(history(out)[-1]["val_calls"]) >= 8
+    assert main(["sample", str(out), "-n", "3", "--out", str(tmp_path / "s.csv")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((8, 8, 1), "multiscale-continuous"),
+        ((7, 8, 1), "continuous"),
+        ((28, 28, 1), "continuous"),
+        (None, "continuous"),
+    ],
+)
+def test_velocities_at_several_scales_need_small_images_of_even_sides(shape, expected):
+    size = 3 if shape is None else math.prod(shape)
+    table = data.Table(
+        "images",
+        np.zeros([1, size]),
+        tuple(f"x{i}" for i in range(size)),
+        image_shape=shape,
+    )
+    assert choose_flow("continuous", table) == expected
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from tfp_flows.bijectors.continuous.divergence import (
     ExactDivergence,
     HutchinsonDivergence,
 )
-from tfp_flows.bijectors.continuous.path import Path, PathOptions
+from tfp_flows.bijectors.continuous.path import Path, PathOptions, PathRecord
 
 __all__ = [
     "Continuous",
@@ -15,4 +15,5 @@ __all__ = [
     "HutchinsonDivergence",
     "Path",
     "PathOptions",
+    "PathRecord",
 ]

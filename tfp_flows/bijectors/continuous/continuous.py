@@ -7,15 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_flows.bijectors.continuous.divergence import (
-    Divergence,
-    ExactDivergence,
-    rademacher,
-)
-from tfp_flows.bijectors.continuous.path import Path, PathOptions
+from tfp_flows.bijectors.continuous.augmented import Augmented, split
+from tfp_flows.bijectors.continuous.divergence import Divergence, ExactDivergence
+from tfp_flows.bijectors.continuous.path import Path, PathOptions, PathRecord
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.ode import AdaptiveSteps, Solver, solve
-from tfp_flows.ops import vector_jacobian
 
 __all__ = ["Continuous"]
 
@@ -53,6 +49,7 @@ class Continuous(TrainableBijector):
         training: whether it is a step of training.
         options: `PathOptions`.
         solver: one in place of the layer's.
+        record: `PathRecord` that keeps the way of each solve.
 
     Example:
         >>> from tfp_flows.networks import VelocityMLP
@@ -166,6 +163,7 @@ class Continuous(TrainableBijector):
         training: bool = False,
         options: PathOptions = PathOptions(),  # noqa: B008
         solver: Solver | None = None,
+        record: PathRecord | None = None,
         forward: bool,
         with_log_det: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
@@ -189,6 +187,8 @@ class Continuous(TrainableBijector):
             forward=forward,
             with_log_det=with_log_det,
         )
+        if record is not None:
+            record.add(self, path)
         if tf.executing_eagerly():
             message = path.statistics.message()
             if message:
@@ -209,33 +209,15 @@ class Continuous(TrainableBijector):
         with_log_det: bool,
     ) -> tuple[tf.Tensor, tf.Tensor, Path]:
         divergence = self.training_divergence if training else self.divergence
-        noise = divergence.noise(x, seed) if with_log_det else None
-        probe = None
-        if options.jacobian_norm:
-            probe = rademacher(tf.shape(x), _split(seed, 1), x.dtype)
-        held = {"context": context, "noise": noise, "probe": probe}
-        held = {key: value for key, value in held.items() if value is not None}
-        zero = tf.zeros_like(tf.reshape(x, [tf.shape(x)[0], -1])[:, 0])
-        costs = [zero] * (options.kinetic_energy + options.jacobian_norm)
-
-        def slope(t: tf.Tensor, state: Any, held: Any = None) -> Any:
-            held = held or {}
-            return self._slope(
-                t, state, held, divergence, options, with_log_det, bool(costs)
-            )
-
-        state = {"x": x}
-        if with_log_det:
-            estimates = 1 if noise is None else noise.shape[1]
-            state["log_det"] = tf.stack([zero] * estimates, axis=-1)
-        end = tf.constant(self.end_time, x.dtype)
-        if options.end_spread:
-            wide = tf.random.stateless_uniform([], _split(seed, 2), -1, 1, x.dtype)
-            end *= 1 + options.end_spread * wide
-        start = tf.zeros_like(end)
-        fractions = _times(options.num_times, _split(seed, 3), x.dtype)
+        equation = Augmented(
+            self.network, divergence if with_log_det else None, options
+        )
+        held = equation.held(x, context, seed)
+        state, costs = equation.start(x, held)
+        fractions = _times(options.num_times, split(seed, 3), x.dtype)
+        start, end = self._limits(options.end_spread, split(seed, 2), x.dtype)
         solution = solve(
-            slope,
+            equation.slope,
             state,
             (start, end) if forward else (end, start),
             constants=held or None,
@@ -243,58 +225,16 @@ class Continuous(TrainableBijector):
             save_at=fractions,
             solver=solver,
         )
-        nan = tf.where(solution.statistics.failed, float("nan"), 0.0)
-        nan = tf.cast(nan, x.dtype)
-        y = solution.state["x"] + tf.reshape(nan, [-1, *[1] * (x.shape.rank - 1)])
-        log_det, error = zero, None
-        if with_log_det:
-            found = solution.state["log_det"]
-            log_det = tf.reduce_mean(found, axis=-1) + nan
-            if found.shape[-1] > 1:
-                count = tf.cast(found.shape[-1], x.dtype)
-                error = tf.math.reduce_std(found, axis=-1) / tf.sqrt(count - 1) + nan
-        integrals = iter(solution.quadrature or ())
-        path = Path(
-            solution.statistics,
-            fractions,
-            None if fractions is None else solution.saved["x"],
-            next(integrals) if options.kinetic_energy else None,
-            next(integrals) if options.jacobian_norm else None,
-            error,
-        )
-        return y, log_det, path
+        return equation.answer(solution, fractions)
 
-    def _slope(
-        self,
-        t: tf.Tensor,
-        state: Any,
-        held: Any,
-        divergence: Divergence,
-        options: PathOptions,
-        with_log_det: bool,
-        with_costs: bool,
-    ) -> Any:
-        x, context = state["x"], held.get("context")
-        # Time broadcasts against the first component, the log-determinant if there
-        # is one.
-        t = tf.reshape(t, [-1, *[1] * (x.shape.rank - 1)])
-        slopes, costs = {}, []
-        if with_log_det:
-            velocity, slopes["log_det"] = divergence(
-                self.network, x, context, t, held.get("noise")
-            )
-        else:
-            velocity = self.network(x, context, t=t)
-        slopes["x"] = velocity
-        axes = list(range(1, x.shape.rank))
-        if options.kinetic_energy:
-            costs.append(0.5 * tf.reduce_sum(velocity**2, axis=axes))
-        if options.jacobian_norm:
-            _, pulled = vector_jacobian(
-                lambda x: self.network(x, context, t=t), x, held["probe"]
-            )
-            costs.append(tf.reduce_sum(pulled**2, axis=axes))
-        return (slopes, costs) if with_costs else slopes
+    def _limits(
+        self, spread: float, seed: Any, dtype: tf.DType
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """0 and T, a random T (1 ± spread) where one is asked for."""
+        end = tf.constant(self.end_time, dtype)
+        if spread:
+            end *= 1 + spread * tf.random.stateless_uniform([], seed, -1, 1, dtype)
+        return tf.zeros_like(end), end
 
 
 def _sharing_steps(solver: Solver) -> Solver:
@@ -302,10 +242,6 @@ def _sharing_steps(solver: Solver) -> Solver:
         return solver
     steps = dataclasses.replace(solver.steps, control="batch")
     return dataclasses.replace(solver, steps=steps)
-
-
-def _split(seed: Any, index: int) -> Any:
-    return None if seed is None else tf.random.fold_in(seed, index)
 
 
 def _times(count: int, seed: Any, dtype: tf.DType) -> tf.Tensor | None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfp_flows.ode import Statistics
 
-__all__ = ["Path", "PathOptions"]
+__all__ = ["Path", "PathOptions", "PathRecord"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +52,18 @@ class Path(NamedTuple):
     kinetic_energy: tf.Tensor | None = None
     jacobian_norm: tf.Tensor | None = None
     log_det_error: tf.Tensor | None = None
+
+
+class PathRecord:
+    """Keeps the way of the latest solve of each layer that is told of it."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, Path] = {}
+
+    def add(self, layer: Any, path: Path) -> None:
+        """Called by a layer that has solved."""
+        self._paths[id(layer)] = path
+
+    def of(self, layers: Iterable[Any]) -> list[Path]:
+        """Returns what was kept of some layers."""
+        return [self._paths[id(layer)] for layer in layers]

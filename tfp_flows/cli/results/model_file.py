@@ -6,8 +6,7 @@ import math
 import pathlib
 import re
 import zipfile
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.runs.files import reading
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from tfp_flows.models import DensityModel
 
 __all__ = ["load_model"]
-
-_EVENT = ("event_size", "event_shape")
-_OTHERS = ("hidden_sizes", "units", "filters", "shape")
 
 # What Keras says of code that it refuses.
 _REFUSED = re.compile(
@@ -63,33 +59,19 @@ def _check_sizes(path: pathlib.Path, num_columns: int) -> None:
 
     A layer has as many weights as the product of two sizes that follow each other.
     """
+    from tfp_flows.models.bridge.sizes import EVENT_SIZES, sizes_of
+
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
         # No dtype of a weight has fewer than two bytes.
         stored = archive.getinfo("model.weights.h5").file_size // 2
-    for name, sizes in _sizes(config):
+    for name, sizes in sizes_of(config):
         # An event may be wider than a matrix that is stored, as wide as the data.
-        most = max(num_columns, math.isqrt(stored)) if name in _EVENT else stored
+        most = max(num_columns, math.isqrt(stored)) if name in EVENT_SIZES else stored
         pairs = (a * b for a, b in itertools.pairwise(sizes))
-        if max([*sizes, *pairs], default=0) > most:
+        if max([*sizes, *pairs]) > most:
             raise RunError(
                 f"{path}: the file speaks of {name} {', '.join(map(str, sizes))}, and "
                 f"holds no more than {most:,}: it was not loaded: fit the model again "
                 "with --overwrite"
             )
-
-
-def _sizes(config: Any) -> Iterator[tuple[str, list[int]]]:
-    if isinstance(config, list):
-        for item in config:
-            yield from _sizes(item)
-    if not isinstance(config, dict):
-        return
-    for name, value in config.items():
-        if name in (*_EVENT, *_OTHERS):
-            if isinstance(value, dict):
-                value = next(iter(value.values()), None)
-            sizes = value if isinstance(value, list) else [value]
-            yield name, [size for size in sizes if isinstance(size, int)]
-        else:
-            yield from _sizes(value)

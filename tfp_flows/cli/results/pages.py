@@ -6,6 +6,7 @@ import numpy as np
 
 import tfp_flows
 from tfp_flows import diagnostics
+from tfp_flows.cli.flows import NORMAL_BASED
 from tfp_flows.cli.results.forecasts import Forecasts
 from tfp_flows.cli.rows import draw_rows, log_density_function
 from tfp_flows.cli.training.choice import Start
@@ -24,9 +25,6 @@ _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
 # Of wide tables fewer rows are drawn and scored: not more numbers than these, but
 # enough rows for the quantile of 1 %.
 _TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
-
-# Flows whose own base is one normal distribution.
-_GAUSSIAN = ("equivariant", "glow")
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -105,6 +103,7 @@ def write_pages(
         # Yardsticks have a likelihood and no other loss.
         levels=levels if task.unit == "nats" else {},
         unit=task.unit,
+        training=task.train.values,
         forecast=None
         if forecasts is None
         else (task.test.values[forecasts.rows], forecasts.draws),
@@ -128,7 +127,7 @@ def _base(task: Task, progress: Progress) -> str:
     start = Start(**progress.start)
     if start.base != "given":
         return str(start)
-    own = "gaussian" if task.flow in _GAUSSIAN else "mixture"
+    own = "gaussian" if task.flow in NORMAL_BASED else "mixture"
     return task.options.base or own
 
 

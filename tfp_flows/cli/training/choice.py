@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.cli.flows import NORMAL_BASED
 from tfp_flows.cli.rows import event_arrays
 from tfp_flows.cli.training.bases import (
     StartRows,
@@ -36,7 +37,6 @@ __all__ = ["Start", "Starts"]
 # trainings are not worth the trial, which takes a tenth of the steps of this many
 # epochs on a small table, in a flow of a fifth of the cost.
 _MOST_COLUMNS, _LEAST_ROWS, _LEAST_EPOCHS = 128, 200, 40
-_FIXED_START = ("equivariant", "glow")
 _TRIAL_STEPS, _MATCHING_STEPS = 160, 2_000
 _TRIAL_FLOW = {"num_layers": 3, "hidden_sizes": (32, 32)}
 
@@ -82,7 +82,7 @@ class Starts:
         """
         task = self._task
         is_wide = len(task.schema.columns) > _MOST_COLUMNS
-        if task.options.base is not None or task.flow in _FIXED_START or is_wide:
+        if task.options.base is not None or task.flow in NORMAL_BASED or is_wide:
             return Start("given", task.options.whiten != "no")
         candidates = self._closed_form()
         if _has_time_for_trials(task):
@@ -111,7 +111,7 @@ class Starts:
             base = self._copula(self._rows(whiten=start.whiten))
         else:
             base = self._mixture(self._rows(whiten=start.whiten))
-        fixed = task.flow in _FIXED_START
+        fixed = task.flow in NORMAL_BASED
         options = {} if fixed else {"whiten": start.whiten}
         return build_distribution(
             task.flow, task.schema, seed=seed, base=base, **options

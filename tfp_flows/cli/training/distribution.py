@@ -8,7 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows import architectures
 from tfp_flows.bijectors import Bounded
-from tfp_flows.cli.flows import num_halvings
+from tfp_flows.cli.flows import IMAGE_FLOWS, num_halvings
 from tfp_flows.data import Schema
 from tfp_flows.distributions import Dequantized
 
@@ -30,7 +30,7 @@ def build_distribution(
     """Returns the untrained distribution of rows of the given schema.
 
     Args:
-        flow: one of `flows.FLOWS`.
+        flow: one of `flows.choose_flow`.
         schema: what a row of the data holds.
         seed: of the initial weights.
         base: distribution over the flow's base; None for the architecture's own.
@@ -38,9 +38,13 @@ def build_distribution(
     """
     size = len(schema.columns)
     context_size = len(schema.context_columns) or None
-    if flow == "glow":
+    if flow in IMAGE_FLOWS:
         shape = schema.image_shape or (1, 1, size)
-        return architectures.glow(
+        of_images: Any = {
+            "glow": architectures.glow,
+            "multiscale-continuous": architectures.multiscale_continuous_flow,
+        }[flow]
+        return of_images(
             shape,
             num_values=schema.levels,
             num_levels=num_halvings(shape),

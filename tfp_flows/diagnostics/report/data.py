@@ -43,6 +43,7 @@ class ReportData:
         levels: negative log-likelihoods of yardsticks by name, on the rows that
             `val_loss` is measured on, nats a row: lines beside the learning curve.
         unit: of the losses; "nats" are negative log-likelihoods.
+        training: [K, D], rows that the model was trained on, to look for copies of.
         forecast: [N, D] and [S, N, D], values and draws given each one's context.
     """
 
@@ -69,6 +70,7 @@ class ReportData:
     elapsed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
     unit: str = "nats"
+    training: np.ndarray | None = None
     forecast: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:

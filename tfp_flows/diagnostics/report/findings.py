@@ -1,20 +1,23 @@
 """What the curve, the scores and the ranks of a run say, and what to do about it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tfp_flows.diagnostics.calibration import uniformity
 from tfp_flows.diagnostics.report.data import ReportData
+from tfp_flows.diagnostics.two_samples import TwoSamples
 
-__all__ = ["curve_finding", "rank_finding", "score_finding"]
+__all__ = ["curve_finding", "fidelity_finding", "rank_finding", "score_finding"]
 
 # Nats a row that a curve has to move by before it is said to move.
 _VISIBLE = 0.02
 # A value is a spike in a column whose rows repeat it this often, and this many times
 # as often as its other values are repeated.
 _SPIKE_SHARE, _SPIKE_RATIO, _MAX_SPIKES = 0.01, 5.0, 3
+# Samples differ where a test lies this many of its null's errors above it.
+_ERRORS = 3
 _SMALLER = "fewer or narrower layers, another base, a mixture of flows, or more rows"
 
 
@@ -66,6 +69,29 @@ def score_finding(report: ReportData) -> str:
             f"(a shorter patience), {_SMALLER} make it less so."
         )
     return text + "Held-out rows far to the right mean that it spreads too wide."
+
+
+def fidelity_finding(found: Mapping[str, TwoSamples]) -> str:
+    """Returns what tells samples from real rows, and what to do about it."""
+    wrong = [
+        name
+        for name, test in found.items()
+        if test.statistic - test.null > _ERRORS * test.error
+    ]
+    told = [name for name in wrong if name != "copies"]
+    text = (
+        f"Samples differ from held-out rows in their {' and '.join(told)}, by more "
+        f"than {_ERRORS} errors of real rows among themselves: look at the pictures "
+        "above before samples take the place of data."
+        if told
+        else "By these tests samples cannot be told from held-out rows."
+    )
+    if "copies" in wrong:
+        text += (
+            " Too many samples lie next to a training row: the model repeats rows that "
+            f"it has seen. Do not give its samples away; {_SMALLER} help."
+        )
+    return text
 
 
 def rank_finding(report: ReportData) -> str:

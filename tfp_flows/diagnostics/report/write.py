@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tfp_flows.diagnostics import comparison
 from tfp_flows.diagnostics.comparison import Result
+from tfp_flows.diagnostics.fidelity import compare_samples
 from tfp_flows.diagnostics.report import page
 from tfp_flows.diagnostics.report.data import ReportData
-from tfp_flows.diagnostics.report.findings import curve_finding
+from tfp_flows.diagnostics.report.findings import curve_finding, fidelity_finding
 
 __all__ = ["write_report"]
 
@@ -43,6 +44,8 @@ def write_report(directory: str | Path, report: ReportData) -> list[Path]:
             written[-1].write_bytes(image)
             shown = page.picture(image, f"{chapter.heading}. {finding}")
             parts.append(page.section(chapter.heading, finding, shown))
+    if report.particle_shape is None:
+        parts.append(_fidelity(report))
     parts.append(_circumstances(report))
     html = page.page(
         report.title,
@@ -60,6 +63,25 @@ def _overview(report: ReportData, results: Sequence[Result]) -> str:
         text += " The model's lead is measured row by row."
     table = page.section("Result", text, _results_table(results))
     return page.columns(table, page.card("Data", report.description))
+
+
+_QUESTIONS = {
+    "rows": "a row's nearest neighbor is of its own kind",
+    "columns": "largest deviation of a column's distribution",
+    "correlations": "largest difference of two columns' rank correlation",
+    "copies": "nearer to a training row than 95% of new rows are",
+}
+
+
+def _fidelity(report: ReportData) -> str:
+    """Samples beside real rows; particles have no columns to compare."""
+    found = compare_samples(report.held_out, report.samples, report.training)
+    rows = [
+        [_QUESTIONS[name], f"{test.statistic:.3f}", _measured(test.null, test.error)]
+        for name, test in found.items()
+    ]
+    table = page.table(["", "samples", "real rows give"], rows)
+    return page.section("Samples beside real rows", fidelity_finding(found), table)
 
 
 def _results_table(results: Sequence[Result]) -> str:

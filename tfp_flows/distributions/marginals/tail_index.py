@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_flows.ops.student_t import student_t_log_prob
 
@@ -14,6 +13,10 @@ __all__ = ["StudentTFit", "TailIndex", "checked_columns", "fit_student_t", "hill
 _LEAST_TAIL = 10
 # Rows that the likelihood is maximized on.
 _MAX_ROWS = 20_000
+_MOST_NEWTON_STEPS = 100
+# Slope of the mean loss at which a margin has its optimum.
+_FLAT = 1e-8
+_ROUNDING = 1e-12
 # Above this the likelihood is flat: a normal variable.
 LARGEST_DF = 200.0
 _IQR_OF_NORMAL = 1.349
@@ -97,8 +100,8 @@ def _hill_one_side(x: np.ndarray, k: int) -> np.ndarray:
 def fit_student_t(x: Any) -> StudentTFit:
     """Fits a Student-t distribution to every margin by maximum likelihood.
 
-    Location, log-scale and ln ν by BFGS, all margins in one batch, on up to 20,000
-    rows.
+    Location, log-scale and ln ν by Newton's method, all margins in one batch, on up to
+    20,000 rows.
 
     Args:
         x: [N, D].
@@ -139,17 +142,45 @@ def fit_student_t(x: Any) -> StudentTFit:
 
 
 def _maximize(rows: tf.Tensor) -> np.ndarray:
-    """[D, 3] of location, log-scale and ln ν of the standardized margins [D, N]."""
+    """[D, 3] of location, log-scale and ln ν of the standardized margins [D, N].
 
-    @tf.function(autograph=False)
-    def value_and_gradient(parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tfp.math.value_and_gradient(lambda p: _loss(rows, p), parameters)
+    Newton's method with the curvatures' absolute values, damped in each margin until
+    its loss falls; a general line search takes a hundred times as many operations.
+    """
+    best = np.tile([0.0, -0.1, math.log(5.0)], [rows.shape[0], 1])
+    damping = np.ones([len(best), 1])
+    loss, gradient, hessian = (part.numpy() for part in _derivatives(rows, best))
+    for _ in range(_MOST_NEWTON_STEPS):
+        if np.all(np.abs(gradient) < _FLAT):
+            break
+        curvature, axes = np.linalg.eigh(hessian)
+        along = np.einsum("dij,di->dj", axes, gradient) / (np.abs(curvature) + damping)
+        step = np.clip(np.einsum("dij,dj->di", axes, along), -1.0, 1.0)
+        tried = [part.numpy() for part in _derivatives(rows, best - step)]
+        falls = (tried[0] <= loss + _ROUNDING)[:, np.newaxis]
+        damping = np.where(falls, 0.1 * damping, 10 * damping + 1e-3)
+        best = np.where(falls, best - step, best)
+        loss = np.where(falls[:, 0], tried[0], loss)
+        gradient = np.where(falls, tried[1], gradient)
+        hessian = np.where(falls[..., np.newaxis], tried[2], hessian)
+    return best
 
-    start = np.tile([0.0, -0.1, math.log(5.0)], [rows.shape[0], 1])
-    result = tfp.optimizer.bfgs_minimize(
-        value_and_gradient, tf.constant(start), tolerance=1e-7, max_iterations=100
-    )
-    return result.position.numpy()
+
+# Traced once for all shapes.
+@tf.function(autograph=False, input_signature=2 * [tf.TensorSpec([None] * 2, "double")])
+def _derivatives(
+    rows: tf.Tensor, point: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Loss [D] of each margin, its gradient [D, 3] and its Hessian [D, 3, 3]."""
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch(point)
+        with tf.GradientTape() as inner:
+            inner.watch(point)
+            loss = _loss(rows, point)
+        gradient = inner.gradient(loss, point)
+        columns = tf.unstack(gradient, num=3, axis=-1)
+    hessian = tf.stack([outer.gradient(column, point) for column in columns], axis=-2)
+    return loss, gradient, hessian
 
 
 def _loss(rows: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
@@ -157,7 +188,7 @@ def _loss(rows: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
 
     Beyond ν = 200 it grows slowly with ln ν, so that a normal margin has an optimum.
     """
-    loc, log_scale, log_df = (p[:, tf.newaxis] for p in tf.unstack(parameters, axis=-1))
+    loc, log_scale, log_df = tf.split(parameters, 3, axis=-1)
     z = (rows - loc) * tf.exp(-log_scale)
     log_prob = student_t_log_prob(z, tf.exp(log_df)) - log_scale
     excess = tf.nn.relu(log_df[:, 0] - math.log(LARGEST_DF))

@@ -20,6 +20,7 @@ from tfp_flows.models.alignment.matching import MATCHINGS
 from tfp_flows.models.alignment.objective import AlignmentObjective
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.sizes import oversize_refused
 from tfp_flows.models.last_finite import after_all
 
 __all__ = ["AlignFlow"]
@@ -386,6 +387,7 @@ class AlignFlow(DomainFlows):
         }
 
     @classmethod
+    @oversize_refused
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object

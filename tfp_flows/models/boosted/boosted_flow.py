@@ -14,6 +14,7 @@ from tfp_flows.models.boosted.rows import StageRows, TrainingRows, split_rows
 from tfp_flows.models.boosted.stage import BoostingStage, boosting_rule
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.sizes import oversize_refused
 from tfp_flows.objectives import ResidualWeights
 
 __all__ = ["BoostedFlow"]
@@ -263,6 +264,7 @@ class BoostedFlow(GrowingMixture):
         }
 
     @classmethod
+    @oversize_refused
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object

@@ -153,9 +153,8 @@ class DistributionAdapter:
 
     @property
     def shares_paths(self) -> bool:
-        """Whether the log-density of rows is the walk that a path is read off."""
-        has_one = self.bijector is not None and not self.takes_seed
-        return has_one and bool(self.continuous_layers)
+        """Whether the log-density of rows tells what its solves cost."""
+        return self.bijector is not None and bool(self.continuous_layers)
 
     @property
     def waits_for_data(self) -> bool:

@@ -9,6 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
+from tfp_flows.bijectors.continuous import PathRecord
 from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
 from tfp_flows.distributions.structure import dequantize
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
@@ -49,7 +50,11 @@ class BatchEvaluation:
         arguments: LeafArguments | None = None,
         log_prob: tf.Tensor | None = None,
     ) -> None:
-        self._adapter, self._seed, self._arguments = adapter, seed, arguments or {}
+        self._adapter, self._seed, self._record = adapter, seed, PathRecord()
+        self._arguments = dict(arguments or {})
+        for layer in adapter.continuous_layers:
+            told = self._arguments.get(id(layer), {})
+            self._arguments[id(layer)] = {**told, "record": self._record}
         self.x, self.context = adapter.event(x), adapter.cast(context)
         self._known, self._samples = known, {}  # type: ignore[var-annotated]
         self.learned_inverses = adapter.learned_inverses
@@ -69,6 +74,10 @@ class BatchEvaluation:
     @functools.cached_property
     def log_prob(self) -> tf.Tensor:
         """[N], log p(x | context), nats."""
+        return self._solved_log_prob
+
+    @functools.cached_property
+    def _solved_log_prob(self) -> tf.Tensor:
         return self._adapter.log_prob_of_event(
             self.x, self.context, self._seed, self._arguments
         )
@@ -132,19 +141,9 @@ class BatchEvaluation:
 
     @functools.cached_property
     def path(self) -> list[Any]:
-        """What each continuous layer's `path` returns for what arrives at it."""
-        found: list[Any] = []
-
-        def visit(
-            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
-        ) -> tf.Tensor:
-            if hasattr(leaf, "path"):
-                found.append(leaf.path(x, **own))
-            return (leaf.inverse if inverse else leaf.forward)(x, **own)
-
-        data_to_base = tfb.Invert(self._adapter.checked_bijector())
-        walk(data_to_base, self.x, visit, self._nested)
-        return found
+        """The way through each continuous layer, as the log-density solved for it."""
+        _ = self._solved_log_prob
+        return self._record.of(self._adapter.continuous_layers)
 
     @functools.cached_property
     def velocity(self) -> tuple[Callable[..., tf.Tensor], float]:
@@ -224,8 +223,6 @@ def _lacking(
         )
     if needs & {"layer_inputs", "layer_passages"} and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
-    if "path" in needs and adapter.takes_seed:
-        return "its log-density adds noise to the rows, which no path shares"
     if "conditionals" in needs and (reason := _mixes_blocks(adapter)):
         return reason
     if "velocity" in needs and len(adapter.layers_with("velocity")) > 1:

@@ -13,6 +13,7 @@ from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge.inputs import is_array, pack_validation, target_for
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.serving import export_endpoints
+from tfp_flows.models.bridge.sizes import oversize_refused
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.importance import importance_log_prob
 from tfp_flows.models.variational.latent_variables import LatentVariables
@@ -329,6 +330,7 @@ class VariationalAutoencoder(StagedModel):
         return {"name": self.name, **parts, **place}
 
     @classmethod
+    @oversize_refused
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Rebuilds the model; its weights are loaded by Keras."""
         config = dict(config)

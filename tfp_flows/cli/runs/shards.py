@@ -1,0 +1,104 @@
+"""Many files of rows, each with its own file of scores: there when it is complete."""
+
+import dataclasses
+import glob
+import hashlib
+import json
+import pathlib
+
+from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.runs.files import reading, write_json
+
+__all__ = ["Shards", "is_pattern"]
+
+_RECORD = "scores.json"
+
+
+def is_pattern(source: str) -> bool:
+    """Whether the name stands for many files, and is none itself."""
+    return glob.has_magic(source) and not pathlib.Path(source).exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Shards:
+    """The files that a pattern names, and where the scores of each go.
+
+    Attributes:
+        folder: of the scores.
+        pairs: (rows, scores), by name.
+    """
+
+    folder: pathlib.Path
+    pairs: tuple[tuple[pathlib.Path, pathlib.Path], ...]
+
+    @classmethod
+    def find(cls, pattern: str, folder: str) -> "Shards":
+        """Finds the files.
+
+        Raises:
+            RunError: there are none, two of one name, or `folder` is a file or holds
+                the data.
+        """
+        sources = [pathlib.Path(name) for name in sorted(glob.glob(pattern))]
+        out = pathlib.Path(folder)
+        if not sources:
+            raise RunError(f"{pattern}: no file has such a name: look at the folder")
+        if folder == "-" or (out.exists() and not out.is_dir()):
+            raise RunError(
+                f"--out {folder}: expected a folder for the scores of {len(sources)} "
+                "files: choose another name"
+            )
+        pairs: dict[pathlib.Path, pathlib.Path] = {}
+        for source in sources:
+            target = out / f"{source.stem}.csv"
+            if target in pairs:
+                raise RunError(
+                    f"{source} and {pairs[target]} would both have their scores in "
+                    f"{target}: rename one, or score them apart"
+                )
+            pairs[target] = source
+        if out.exists() and any(out.samefile(source.parent) for source in sources):
+            raise RunError(f"--out {out}: this is the data: choose another folder")
+        return cls(out, tuple((source, target) for target, source in pairs.items()))
+
+    def claim(self, model: pathlib.Path, *, overwrite: bool) -> None:
+        """Makes the folder, for the scores of one model and no other.
+
+        Args:
+            model: its file.
+            overwrite: whether scores that are there give way.
+
+        Raises:
+            RunError: the folder holds scores of another model, or something else.
+        """
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        record = self.folder / _RECORD
+        if record.exists() and not overwrite:
+            with reading(record):
+                known = json.loads(record.read_text())["model"]
+            if known != digest:
+                raise RunError(
+                    f"--out {self.folder}: the folder holds scores of another model: "
+                    "choose another, or add --overwrite to replace them"
+                )
+            return
+        taken = [target for _, target in self.pairs if target.exists()]
+        if taken and not overwrite:
+            raise RunError(
+                f"--out {self.folder}: {taken[0].name} is there and was not written by "
+                "score: choose another folder, or add --overwrite to replace it"
+            )
+        self.folder.mkdir(exist_ok=True)
+        for target in taken:
+            target.unlink()
+        write_json(record, {"model": digest})
+
+    @property
+    def missing(self) -> list[tuple[pathlib.Path, pathlib.Path]]:
+        """Those without scores, or whose rows are newer than these."""
+        return [
+            (source, target)
+            for source, target in self.pairs
+            if not target.exists()
+            or source.stat().st_mtime_ns > target.stat().st_mtime_ns
+        ]
