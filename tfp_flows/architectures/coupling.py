@@ -46,8 +46,8 @@ def coupling_flow(
         base: distribution over [D]; default a trainable `GaussianMixture`, N(0, I)
             beyond 128 columns. One with a method `initialize(z)` is set from data.
         whiten: whether columns are decorrelated first, or standardized one by one:
-            better where what is simple about single columns, such as bounds and
-            skewness, matters more than strong correlations.
+            better where what is simple about single columns, such as bounds, caps,
+            spikes and skewness, matters more than strong correlations.
         activation: Keras activation of the networks.
         seed: makes the initial weights reproducible.
         dtype: dtype of event and weights.

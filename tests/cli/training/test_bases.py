@@ -98,6 +98,33 @@ def test_short_trainings_choose_coordinates_and_beat_the_mixture_or_not(
     assert Whiten not in kinds
 
 
+def sensors(rows=12_000, columns=8):
+    """Three factors seen by sensors; 2 is held at a cap, 5 at a floor, 0 is coarse."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(rows, 3))
+    x = 2 * np.tanh(factors @ rng.normal(size=(3, columns)) / 1.5)
+    x += 0.15 * rng.normal(size=(rows, columns)) + 0.3 * factors[:, :1] ** 2
+    for column, share, end in ((2, 0.65, np.minimum), (5, 0.2, np.maximum)):
+        x[:, column] = end(x[:, column], np.quantile(x[:, column], share))
+        x[:, column] += 0.01 * x[:, column].std() * rng.normal(size=rows)
+    x[:, 0] = np.round(x[:, 0], 1) + 0.02 * rng.normal(size=rows)
+    return x
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pages")
+def test_columns_that_pile_up_at_a_cap_are_not_whitened(tmp_path):
+    """A spike of one column is a thin slanted layer of whitened ones: 0.3 nats."""
+    np.save(tmp_path / "sensors.npy", sensors())
+    words = ["--flow", "autoregressive-spline", "--epochs", "40", "--quiet"]
+    out = str(tmp_path / "run")
+    assert main(["fit", str(tmp_path / "sensors.npy"), "--out", out, *words]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert not metrics["start"]["whiten"]
+    nats = [result["nats"] for result in metrics["held_out"]]
+    assert nats[0] > max(nats[1:]) + 0.1
+
+
 @pytest.mark.usefixtures("no_pages")
 def test_the_start_is_the_mixture_that_the_run_is_compared_with(tables, tmp_path):
     modes = np.random.default_rng(2).choice([-4.0, 4.0], size=400)
