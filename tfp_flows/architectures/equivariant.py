@@ -40,7 +40,7 @@ def equivariant_flow(
     dimensions; a configuration is centered first, so that data need not be, and
     samples are. The scale is set from data by `FlowModel.adapt`, which `fit` calls; the
     velocity starts at zero. Log-densities are exact; with two layers their divergence
-    costs about n evaluations of the network.
+    carries one derivative a pair of particles.
 
     Args:
         num_particles: N ≥ 2.

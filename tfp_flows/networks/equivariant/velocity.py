@@ -38,9 +38,9 @@ class EquivariantVelocity(Conditioner):
     changes nothing, and the center of mass stays where it is.
 
     The first layer sees a particle through differences to others, and of the last one
-    the trace asks how a particle moves with itself: the exact divergence carries n
-    tangents through these two, and N · n through layers between. It costs about n
-    evaluations of a network of two layers, however many particles there are.
+    the trace asks how a particle moves with itself: of two layers the exact divergence
+    carries one tangent a pair, whatever N and n are; of more it carries n through these
+    two and N · n through layers between.
 
     Args:
         num_particles: N ≥ 2.
