@@ -105,6 +105,7 @@ ROOMS = {
             "penalties",
             "roll_back",
             "stage_relay",
+            "workers",
         },
         {"paths"},
         {"density_model"},

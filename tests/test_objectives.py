@@ -198,7 +198,11 @@ def test_a_distribution_without_a_density_trains_and_shows_its_objective(rows):
         ),
         (lambda: coupling_flow(2), "path", "continuous, with a path"),
         (lambda: coupling_flow(2), "velocity", "continuous, with a velocity"),
-        (lambda: Dequantized(coupling_flow(2)), "path", "adds noise"),
+        (
+            lambda: Dequantized(coupling_flow(2)),
+            "path",
+            "none of its layers is continuous",
+        ),
         (lambda: coupling_flow(2), "score", "gives no score"),
     ],
     ids=["log_prob", "samples", "layer_inputs", "path", "velocity", "noise", "unknown"],

@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 2 for input that cannot be used, 130 for an interruption.
     """
-    namespace = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    namespace = build_parser().parse_args(words)
+    namespace.words = words
     spell = functools.partial(in_flags, offered=vars(namespace))
     try:
         command = importlib.import_module(f"tfp_flows.cli.commands.{namespace.command}")

@@ -19,6 +19,7 @@ from tfp_flows.models.variational.posteriors import (
 )
 from tfp_flows.models.variational.variational_autoencoder import VariationalAutoencoder
 from tfp_flows.models.variational.variational_mixture import VariationalMixture
+from tfp_flows.models.workers import join_workers
 
 __all__ = [
     "AlignFlow",
@@ -35,6 +36,7 @@ __all__ = [
     "RollBack",
     "VariationalAutoencoder",
     "VariationalMixture",
+    "join_workers",
     "log_weights",
     "reweight",
 ]

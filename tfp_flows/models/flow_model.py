@@ -32,6 +32,7 @@ from tfp_flows.models.paths import (
     path_arguments,
 )
 from tfp_flows.models.penalties import Penalties
+from tfp_flows.models.workers import joined_workers, share_inputs
 from tfp_flows.objectives import (
     MixtureLikelihood,
     NegativeLogLikelihood,
@@ -394,6 +395,10 @@ class FlowModel(DensityModel):
             )
         kwargs["callbacks"] = after_all(kwargs.get("callbacks"))
         target = model_inputs.target_for(inputs, kwargs.get("sample_weight"))
+        if (workers := joined_workers()) is not None:
+            workers.prepare(self)
+            inputs, target = share_inputs(workers, inputs, target, kwargs), None
+            kwargs["callbacks"] = workers.callbacks(kwargs["callbacks"])
         return keras.Model.fit(self, inputs, target, **kwargs)
 
     def _warn_of_unstable_mixtures(self, packed: Any) -> None:

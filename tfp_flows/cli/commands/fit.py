@@ -20,6 +20,7 @@ from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
+from tfp_flows.cli.training.workers import follow, launch, position, together
 from tfp_flows.screening import row_keys
 
 __all__ = ["check_packages", "run", "train_or_leave"]
@@ -30,6 +31,14 @@ _PACKAGES = {"matplotlib": "matplotlib"}
 
 def run(namespace: argparse.Namespace) -> None:
     """Trains a model on a table or images, and writes the folder of its run."""
+    if namespace.workers is not None:
+        launch(namespace.words, namespace.workers)
+        return
+    with follow(namespace), together():
+        _run(namespace)
+
+
+def _run(namespace: argparse.Namespace) -> None:
     options = FitOptions.from_namespace(namespace)
     if options.out == "-":
         raise RunError("--out -: fit writes a folder: give its name")
@@ -199,5 +208,6 @@ def _train_and_report(task: Task) -> Progress:
 
     train = train_flow if task.options.boost is None else train_mixture
     model, progress = train(task)
-    write_outcome(task, model, progress)
+    if not position():
+        write_outcome(task, model, progress)
     return progress

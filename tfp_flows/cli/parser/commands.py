@@ -14,6 +14,7 @@ from tfp_flows.cli.parser.options import (
     add_seed,
     add_table_options,
     add_training_options,
+    add_weights,
 )
 from tfp_flows.cli.parser.types import integer, real
 
@@ -43,7 +44,15 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     add_model_options(fit.add_argument_group("model and training"))
     add_table_options(fit.add_argument_group("data"))
-    add_run_options(fit.add_argument_group("run"))
+    run = fit.add_argument_group("run")
+    add_run_options(run)
+    run.add_argument(
+        "--workers",
+        type=integer(2),
+        metavar="N",
+        help="train in N processes of this machine; on a cluster start the same "
+        "command everywhere, with TF_CONFIG (1)",
+    )
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:
@@ -135,20 +144,26 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
         "least_squares, cross_entropy or wasserstein, a critic; none (%(default)s)",
     )
     weight = real(lambda x: x >= 0, "a number ≥ 0")
-    model.add_argument(
-        "--likelihood-weight",
-        type=weight,
-        default=1.0,
-        metavar="X",
-        help="of the likelihood, a dimension, beside the matching (%(default)s)",
-    )
+    for term, start, what in (
+        ("likelihood", 1.0, "the likelihood, a dimension, beside the matching"),
+        ("transport", 0.0, "how far rows move among those of their domain"),
+    ):
+        model.add_argument(
+            f"--{term}-weight",
+            type=weight,
+            default=start,
+            metavar="X",
+            help=f"of {what} (%(default)s)",
+        )
     add_training_options(model, "most epochs (100)")
     table = align.add_argument_group("data")
     add_columns(
         table,
         columns=("A,B", "to translate (all)"),
+        context=("C,D", "which rows keep, such as a treatment (none)"),
         exclude=("E,F", "to leave out; a name with a comma in double quotes"),
     )
+    add_weights(table)
     add_reading_options(table)
     add_run_options(align.add_argument_group("run"))
 

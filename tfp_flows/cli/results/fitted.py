@@ -131,7 +131,8 @@ class FittedRun:
     def alignment(self) -> "AlignFlow":
         """Loads the model of an alignment."""
         model = load_model(self.folder / MODEL, len(self.schema.columns))
-        self._check_widths(MODEL, int(np.prod(model.event_shape)), 0)
+        size = int(np.prod(model.event_shape))
+        self._check_widths(MODEL, size, model.context_size or 0)
         return model
 
     def model(self) -> "DensityModel":

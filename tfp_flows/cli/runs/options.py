@@ -109,6 +109,9 @@ class AlignOptions(_Options):
     drop_invalid: bool
     resume: bool = False
     overwrite: bool = False
+    context: tuple[str, ...] | None = None
+    weights: str | None = None
+    transport_weight: float = 0.0
 
 
 def _text(value: object) -> str:

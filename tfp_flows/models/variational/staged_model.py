@@ -17,6 +17,7 @@ from tfp_flows.models.bridge.tracking import check_distinct, track
 from tfp_flows.models.last_finite import after_all
 from tfp_flows.models.stage_relay import StageRelay, split_callbacks
 from tfp_flows.models.variational.schedule import StageSchedule
+from tfp_flows.models.workers import require_one_process
 from tfp_flows.objectives import fit_posterior_weights
 
 __all__ = ["BijectorWeights", "StagedModel", "rows_of"]
@@ -205,6 +206,7 @@ class StagedModel(KerasContract, abc.ABC):
             raise ValueError(f"epochs must be at least 1, received {epochs}.")
         if not self.trainable_variables:
             raise ValueError(f"{self.name} has no trainable variable.")
+        require_one_process(self)
         annealing = epochs // 2 if annealing_epochs is None else annealing_epochs
         self._synchronize()
         first = min(self.num_finished_stages + 1, self.num_components)

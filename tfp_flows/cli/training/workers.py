@@ -1,0 +1,168 @@
+"""One run in several processes: started, watched, and told apart by `TF_CONFIG`."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from tfp_flows.cli.errors import RunError, RunInterrupted
+from tfp_flows.cli.startup import load_tensorflow
+
+__all__ = ["follow", "launch", "position", "together"]
+
+_LOOK_EVERY = 0.2  # seconds
+_GRACE = 20.0
+
+
+def position() -> int | None:
+    """Returns this process' place among the workers of `TF_CONFIG`; None if alone."""
+    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    cluster = config.get("cluster", {})
+    chiefs, others = (len(cluster.get(kind, ())) for kind in ("chief", "worker"))
+    if chiefs + others < 2:
+        return None
+    task = config["task"]
+    return int(task["index"]) + (chiefs if task["type"] == "worker" else 0)
+
+
+def launch(words: list[str], count: int) -> None:
+    """Runs the command in several processes of this machine, and ends them together.
+
+    Args:
+        words: of the command line.
+        count: of processes.
+
+    Raises:
+        RunError: one was killed, or what the first to fail said.
+        RunInterrupted: the chief was interrupted, and said how to go on.
+    """
+    place = words.index("--workers") if "--workers" in words else None
+    if place is None:
+        words = [word for word in words if not word.startswith("--workers=")]
+    else:
+        words = words[:place] + words[place + 2 :]
+    ports = _free_ports(count)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = [pathlib.Path(folder, f"{index}.log") for index in range(count)]
+        workers = [_start(words, index, ports, log) for index, log in enumerate(logs)]
+        try:
+            codes = _watch(workers)
+        except KeyboardInterrupt:
+            codes = _end(workers)
+        if 130 in codes:
+            raise RunInterrupted(
+                "interrupted: repeat the command with --resume to go on"
+            )
+        killed = [index for index, code in enumerate(codes) if code < 0]
+        if killed:
+            raise RunError(
+                f"worker {killed[0] + 1} of {count} was killed: repeat the command "
+                "with --resume to go on"
+            )
+        failed = [log for log, code in zip(logs, codes, strict=True) if code]
+        if failed:
+            lines = failed[0].read_text(errors="replace").strip().splitlines()
+            raise RunError(lines[-1].removeprefix("tfp-flows: error: "))
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _start(
+    words: list[str], index: int, ports: list[int], log: pathlib.Path
+) -> subprocess.Popen:
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    task = {"type": "worker", "index": index}
+    threads = max((os.cpu_count() or 1) // len(ports), 1)
+    environment = {
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        **os.environ,
+        "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
+    }
+    with log.open("w") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tfp_flows.cli", *words],
+            env=environment,
+            stdout=None if index == 0 else subprocess.DEVNULL,
+            stderr=stream,
+        )
+
+
+def _watch(workers: list[subprocess.Popen]) -> list[int]:
+    while True:
+        codes = [worker.poll() for worker in workers]
+        if any(codes) or None not in codes:
+            return _end(workers)
+        time.sleep(_LOOK_EVERY)
+
+
+def _end(workers: list[subprocess.Popen]) -> list[int]:
+    """Gives the others time to see that one is gone, then ends them."""
+    deadline = time.monotonic() + _GRACE
+    for worker in workers:
+        try:
+            worker.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+    return [worker.returncode for worker in workers]
+
+
+@contextlib.contextmanager
+def follow(namespace: argparse.Namespace) -> Iterator[None]:
+    """Gives a worker that is not the chief a folder of its own, which nobody sees."""
+    if not position():
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        out = pathlib.Path(namespace.out)
+        partial = out.with_name(out.name + ".partial")
+        if namespace.resume and partial.is_dir():
+            shutil.copytree(partial, pathlib.Path(folder, "run.partial"))
+        namespace.out, namespace.quiet = str(pathlib.Path(folder, "run")), True
+        with contextlib.redirect_stdout(nowhere):
+            yield
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Joins the workers; turns the loss of one into a sentence.
+
+    Raises:
+        RunError: another worker is gone.
+    """
+    if position() is None:
+        yield
+        return
+    load_tensorflow()
+    import tensorflow as tf
+
+    from tfp_flows.models import join_workers
+
+    join_workers()
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    )
+    try:
+        yield
+    except lost as error:
+        raise RunError(
+            "another worker is gone: start all of them again with --resume"
+        ) from error
