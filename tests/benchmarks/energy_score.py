@@ -19,12 +19,17 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows import data
 from tfp_flows.architectures import assembly, coupling_flow, semi_autoregressive_flow
+from tfp_flows.bijectors import Coupling
 from tfp_flows.diagnostics import classifier_two_sample_test, energy_distance
 from tfp_flows.models import FlowModel
 from tfp_flows.objectives import EnergyScore
+from tfp_flows.ops import Affine, RationalQuadratic
 
 
 def trained(distribution, objective, x, epochs, batch=250, rate=2e-3):
@@ -38,13 +43,19 @@ def trained(distribution, objective, x, epochs, batch=250, rate=2e-3):
     return model, time.perf_counter() - start
 
 
-def show(name, real, samples, extra=""):
-    distance = energy_distance(real, samples)
+def show(name, real, samples, extra="", beta=1.0):
+    distance = energy_distance(real, samples, beta=beta)
     nearest = classifier_two_sample_test(real, samples)
+    half = min(len(real), len(samples))
+    both = np.concatenate([real[:half], samples[:half]])
+    forest = RandomForestClassifier(200, n_jobs=1, random_state=0)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    told = cross_val_score(forest, both, np.repeat([0, 1], half), cv=folds).mean()
     print(
         f"{name:<34} energy distance {distance.statistic:8.4f} "
         f"(null {distance.null:7.4f} ± {distance.error:.4f})  nearest neighbour "
-        f"{nearest.statistic:.3f} (null {nearest.null:.3f} ± {nearest.error:.3f}) "
+        f"{nearest.statistic:.3f} (null {nearest.null:.3f} ± {nearest.error:.3f})  "
+        f"forest {told:.3f}  "
         f"{extra}",
         flush=True,
     )
@@ -69,36 +80,74 @@ def gaussian(epochs, seed):
 def toys(epochs, seed):
     for name in ("moons", "pinwheel", "rings", "eight-gaussians"):
         x = data.load(name).values
-        normal = assembly.standard_normal(2, "float32")
-        flow = coupling_flow(2, hidden_sizes=(64, 64), base=normal, seed=seed)
-        model, seconds = trained(flow, EnergyScore(), x[:10_000], epochs)
-        samples = model.sample(2_000, seed=1).numpy()
-        show(name, x[-4_000:], samples, f"{seconds:.0f} s")
+        for way, objective in (("score", EnergyScore()), ("likelihood", None)):
+            normal = assembly.standard_normal(2, "float32")
+            flow = coupling_flow(2, hidden_sizes=(64, 64), base=normal, seed=seed)
+            plane(f"{name}, {way}", x, flow, objective, epochs)
+
+
+def tails(epochs, seed):
+    """t with 1½ degrees of freedom: |x|^β has a variance for β below ¾ alone."""
+    x = np.random.default_rng(seed).standard_t(1.5, size=[14_000, 2])
+    x[:, 1] += x[:, 0] ** 2 / (1 + np.abs(x[:, 0]))
+    scores = {f"score, beta {beta}": EnergyScore(beta) for beta in (1.0, 0.5)}
+    for way, objective in {**scores, "likelihood": None}.items():
+        base = tfd.Sample(tfd.StudentT(1.5, 0.0, 1.0), 2)
+        layers = [
+            Coupling(2, transform=transform(), flip=flip, hidden_sizes=(64, 64), seed=i)
+            for i, flip in enumerate((False, True, False, True))
+            for transform in (RationalQuadratic, Affine)
+        ]
+        flow = assembly.flow(base, layers, "tails")
+        plane(f"tails, {way}", x, flow, objective, epochs, beta=0.5)
+
+
+def plane(name, x, flow, objective, epochs, beta=1.0):
+    train, test = x[:10_000], x[-4_000:]
+    model, seconds = trained(flow, objective, train, epochs)
+    samples = model.sample(2_000, seed=1).numpy()
+    likelihood = np.mean(model.log_prob(test))
+    show(name, test, samples, f"{seconds:.0f} s, {likelihood:.3f} nats", beta)
 
 
 def digits(epochs, seed):
     images = data.load("digits").values.reshape(-1, 8, 8)
+    pictures(images, (8, 4, 2), 500, 17, 10 * epochs, seed)
+
+
+def mnist(epochs, seed):
+    images = data.load("mnist5k").values.reshape(-1, 28, 28)
+    options = {"num_layers": 2, "num_features": 64}
+    pictures(images, (7, 4), 1_000, 256, epochs // 4, seed, **options)
+
+
+def pictures(images, sides, num_test, levels, epochs, seed, **options):
+    """Square patches as blocks, by the score and by likelihood."""
     rng = np.random.default_rng(seed)
     images = images[rng.permutation(len(images))]
-    for side in (8, 4, 2):
-        count = 8 // side
+    width = images.shape[-1]
+    for side in sides:
+        count = width // side
         blocks = images.reshape(-1, count, side, count, side).swapaxes(2, 3)
-        rows = blocks.reshape(len(images), 64)
-        train, test = rows[:-500], rows[-500:]
-        if side == 8:
-            show("training rows", test, train[:500])
+        rows = blocks.reshape(len(images), width**2)
+        train, test = rows[:-num_test], rows[-num_test:]
+        if side == sides[0]:
+            show("training rows", test, train[:num_test])
         noisy = train + rng.uniform(size=train.shape)
         for name, objective in (
             ("score", EnergyScore(teacher_forcing=True)),
             ("likelihood", None),
         ):
-            flow = semi_autoregressive_flow([side**2] * count**2, seed=seed)
-            model, seconds = trained(flow, objective, noisy, 10 * epochs, 100, 1e-3)
+            sizes = [side**2] * count**2
+            flow = semi_autoregressive_flow(sizes, seed=seed, **options)
+            model, seconds = trained(flow, objective, noisy, epochs, 100, 1e-3)
             likelihood = np.mean(model.log_prob(test + 0.5))
+            model.sample(1_000, seed=0)
             start = time.perf_counter()
-            samples = np.floor(model.sample(1_000, seed=1)).clip(0, 16)
-            drawn = time.perf_counter() - start
-            shown = f"{seconds:.0f} s, {drawn:.2f} s to draw, {likelihood:.1f} nats"
+            drawn = model.sample(1_000, seed=1).numpy()
+            spent = time.perf_counter() - start
+            samples = np.floor(drawn).clip(0, levels - 1)
+            shown = f"{seconds:.0f} s, {spent:.2f} s to draw, {likelihood:.1f} nats"
             show(f"{count**2} blocks, {name}", test, samples, shown)
 
 
@@ -157,7 +206,7 @@ def milliseconds(function, repeats=20):
     return 1e3 * np.median(spent)
 
 
-PARTS = {f.__name__: f for f in (gaussian, toys, digits, patches, steps)}
+PARTS = {f.__name__: f for f in (gaussian, toys, tails, digits, mnist, patches, steps)}
 
 
 def main():

@@ -178,6 +178,10 @@ GRIDDED = [
 ]
 # Known by its draws alone: no law of a density holds.
 IMPLICIT = [
-    Case("ImplicitDistribution", lambda: distributions.ImplicitDistribution(2, **F64))
+    Case("ImplicitDistribution", lambda: distributions.ImplicitDistribution(2, **F64)),
+    Case(
+        "ImplicitDistribution[blocks]",
+        lambda: distributions.ImplicitDistribution(3, block_sizes=[2, 1], **F64),
+    ),
 ]
 CASES = DENSITIES + COPULAS + BASES + GRIDDED + IMPLICIT

@@ -35,6 +35,28 @@ def test_the_variogram_score_sees_dependence_that_columns_hide():
     np.testing.assert_allclose(one, [(2.0 - 1.0) ** 2])
 
 
+def test_scores_are_those_of_the_package_scoringrules():
+    peer = pytest.importorskip("scoringrules")
+    x, draws = RNG.normal(size=[7, 3]), RNG.normal(size=[9, 7, 3])
+    # Its draws stand on the last axis but that of columns.
+    theirs = np.moveaxis(draws, 0, 1)
+    np.testing.assert_allclose(
+        EnergyScore().score(x, draws),
+        peer.es_ensemble(x, theirs, estimator="fair"),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        crps(x, draws),
+        peer.crps_ensemble(x, np.moveaxis(draws, 0, -1), estimator="fair"),
+        rtol=1e-6,
+        atol=1e-12,
+    )
+    # It sums over both orders of a pair of columns.
+    np.testing.assert_allclose(
+        2 * variogram_score(x, draws), peer.vs_ensemble(x, theirs, p=0.5), rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_intervals_of_a_right_model_hold_their_level(level):
     found = interval_coverage(

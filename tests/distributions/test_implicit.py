@@ -54,6 +54,14 @@ def test_it_is_saved_and_served(model, tmp_path):
     served = tf.saved_model.load(str(tmp_path / "served"))
     assert not hasattr(served, "log_prob")
     np.testing.assert_allclose(served.sample(3, 7, context), expected, rtol=1e-5)
+    points = tf.constant([0.05, 0.5, 0.95])
+    draws = model.sample(199, context, seed=7)
+    expected = np.quantile(draws, points, axis=0, method="weibull")
+    found = served.quantiles(points, 199, 7, context)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        model.quantiles(points, context, n=199, seed=7), expected, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_without_a_context_draws_have_any_shape_and_double_precision():
@@ -68,3 +76,42 @@ def test_less_noise_than_columns_and_constant_columns_are_refused():
         ImplicitDistribution(3, noise_size=2)
     with pytest.raises(ValueError, match="column 1 is constant"):
         ImplicitDistribution(2).initialize(np.array([[0.0, 1.0], [1.0, 1.0]]))
+
+
+def test_blocks_are_drawn_one_after_another_by_noise_of_their_own():
+    """x₂ = x₁ + noise: its own noise, or draws would go along less than rows do."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(1)
+    x = rng.multivariate_normal([5, 0], [[1, 0.8], [0.8, 1]], 4_000).astype("float32")
+    density = ImplicitDistribution(2, block_sizes=[1, 1], hidden_sizes=(32,), seed=1)
+    objective = EnergyScore(draws=8, teacher_forcing=True)
+    model = FlowModel(density, objective=objective)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-2, 300)
+    model.compile(keras.optimizers.Adam(schedule))
+    model.fit(x, epochs=15, batch_size=200, verbose=0)
+    draws = model.sample(20_000, seed=2).numpy()
+    np.testing.assert_allclose(draws.mean(axis=0), [5, 0], atol=0.1)
+    np.testing.assert_allclose(np.cov(draws.T), [[1, 0.8], [0.8, 1]], atol=0.15)
+
+
+def test_of_a_block_only_those_before_it_and_its_own_noise_are_seen():
+    sizes = (2, 1, 2)
+    made = ImplicitDistribution(
+        5, block_sizes=sizes, hidden_sizes=(8, 8), activation="tanh", seed=1
+    )
+    last = made.network.output_layer.kernel
+    last.assign(np.random.default_rng(0).normal(size=last.shape))
+    x = tf.constant(np.random.default_rng(1).normal(size=[1, 5]), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        draw = made.conditionals(x, 1, (1, 2))[1][0]
+    slopes = tape.jacobian(draw, x)[0, :, 0].numpy()
+    block_of = np.repeat(np.arange(3), sizes)
+    before = block_of[:, np.newaxis] > block_of
+    assert np.all(slopes[~before] == 0)
+    assert np.all(slopes[before] != 0)
+
+
+def test_blocks_that_are_not_the_columns_are_refused():
+    with pytest.raises(ValueError, match=r"with sum 3, received \(1, 1\)"):
+        ImplicitDistribution(3, block_sizes=[1, 1])

@@ -1,9 +1,11 @@
 """Draws led to rows, up to the group that their base does not see."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.linalg import expm
+from scipy.linalg import expm, orthogonal_procrustes
 
 from tfp_flows.objectives.couplings import nearest_in_orbits, nearest_overall
 
@@ -36,6 +38,18 @@ def test_orbits_make_paths_shorter_than_draws_as_they_are():
     moved = nearest_in_orbits(u, z)
     within = [np.sort(np.linalg.norm(x, axis=(1, 2))) for x in (z, moved)]
     np.testing.assert_allclose(*within, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3, 1)])
+def test_of_few_particles_in_the_plane_no_point_of_an_orbit_is_nearer(shape):
+    u, z = (centered_normal(1, *shape).numpy() for _ in range(2))
+    nearest = min(
+        np.linalg.norm(u[0] - moved @ orthogonal_procrustes(moved, u[0])[0])
+        for moved in map(list, itertools.permutations(z[0]))
+        for moved in [np.array(moved)]
+    )
+    found = nearest_in_orbits(tf.constant(u), tf.constant(z))
+    np.testing.assert_allclose(np.linalg.norm(u - found), nearest, rtol=1e-12)
 
 
 def test_other_events_are_refused():

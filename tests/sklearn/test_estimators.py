@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tfp_flows.architectures import coupling_flow
-from tfp_flows.sklearn import FlowDensity, FlowOutlierDetector
+from tfp_flows.sklearn import FlowAligner, FlowDensity, FlowOutlierDetector
 
 
 class Small:
@@ -135,3 +135,24 @@ def test_few_rows_and_wrong_shares_are_refused(table):
         FlowDensity(small).fit(table.assign(b=1.0))
     with pytest.raises(ValueError, match="false_alarm_rate: expected a share"):
         FlowOutlierDetector(false_alarm_rate=5).fit(table)
+
+
+@pytest.mark.slow
+def test_rows_of_an_instrument_become_those_of_another_and_come_back(table):
+    rng = np.random.default_rng(1)
+    domain = rng.choice(["old", "new"], len(table))
+    shift = np.where(domain == "old", 100.0, 0.0)[:, None]
+    x = (table + shift).to_numpy("float32")
+    aligner = FlowAligner("new", epochs=1, random_state=0)
+    with pytest.raises(ValueError, match="no domain 'newer'"):
+        clone(aligner).set_params(target="newer").fit(x, domain)
+    moved = aligner.fit(x, domain).transform(x, domain)
+    is_new = domain == "new"
+    np.testing.assert_array_equal(moved[is_new], x[is_new])
+    gap = moved[~is_new].mean(axis=0) - x[is_new].mean(axis=0)
+    assert np.abs(gap / x[is_new].std(axis=0)).max() < 0.2
+    again = pickle.loads(pickle.dumps(aligner))
+    back = again.inverse_transform(moved, domain)
+    np.testing.assert_allclose(back, x, rtol=1e-3, atol=1e-2)
+    with pytest.raises(ValueError, match="no domain 'third'"):
+        aligner.transform(x, np.full(len(x), "third"))

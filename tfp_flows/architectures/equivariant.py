@@ -7,6 +7,7 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.architectures import assembly
 from tfp_flows.architectures.continuous import looser
 from tfp_flows.bijectors import CenteredScale, Continuous, Divergence
+from tfp_flows.bijectors.affine.centered import Centered
 from tfp_flows.distributions import CenteredNormal
 from tfp_flows.networks import EquivariantVelocity
 from tfp_flows.ode import Solver
@@ -33,13 +34,13 @@ def equivariant_flow(
 ) -> tfd.TransformedDistribution:
     """Returns a flow of equal particles that is the same turned, mirrored or permuted.
 
-        one scale about the center of mass → continuous → base
+        centered → one scale → continuous → base
 
     The density is one on the configurations of zero center of mass, (N − 1) n
-    dimensions; where the center of a configuration is does not matter, so that data
-    need not be centered, and samples are. The scale is set from data by
-    `FlowModel.adapt`, which `fit` calls; the velocity starts at zero. Log-densities are
-    exact; with two layers their divergence costs about n evaluations of the network.
+    dimensions; a configuration is centered first, so that data need not be, and
+    samples are. The scale is set from data by `FlowModel.adapt`, which `fit` calls; the
+    velocity starts at zero. Log-densities are exact; with two layers their divergence
+    carries one derivative a pair of particles.
 
     Args:
         num_particles: N ≥ 2.
@@ -82,6 +83,7 @@ def equivariant_flow(
         name="velocity",
     )
     layers = [
+        Centered(dtype=dtype),
         CenteredScale(num_particles, dimension, dtype=dtype),
         Continuous(
             network,

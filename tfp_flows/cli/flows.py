@@ -97,9 +97,7 @@ def check_base(base: str | None, flow: str, boost: object = None) -> None:
         )
 
 
-def check_energy(
-    base: str | None, flow: str, boost: int | str | None, integers: str
-) -> None:
+def check_energy(base: str | None, flow: str, boost: int | str | None) -> None:
     """Refuses what the energy score cannot train: what is not drawn with gradients."""
     faults = {
         "--boost": (boost is not None, "a mixture has no gradient of its draws"),
@@ -108,10 +106,6 @@ def check_energy(
             "its draws have no gradient: leave it out",
         ),
         f"--flow {flow}": (flow in IMAGE_FLOWS, "images are trained by likelihood"),
-        "--integers dequantize": (
-            integers == "dequantize",
-            "whole numbers have no gradient: use --integers continuous",
-        ),
     }
     for option, (given, reason) in faults.items():
         if given:

@@ -72,15 +72,16 @@ def noise_points(distribution: tfd.Distribution) -> int:
     return distribution.parameters["num_samples"] if gridded else 1
 
 
-def dequantize(distribution: tfd.Distribution, x: Any) -> Any:
-    """Returns rows as the flow sees them: with the noise that each row hashes to.
+def dequantize(distribution: tfd.Distribution, x: Any, seed: Any = None) -> Any:
+    """Returns rows as the flow sees them, with noise where they are gridded.
 
     Args:
         distribution: a flow, or a `Dequantized` of one.
         x: [batch..., event...].
+        seed: of the noise; None: what each row hashes to.
     """
     gridded = isinstance(distribution, Dequantized)
-    return distribution.dequantize(x) if gridded else x
+    return distribution.dequantize(x, seed) if gridded else x
 
 
 def quantize(distribution: tfd.Distribution, y: tf.Tensor) -> tf.Tensor:

@@ -8,11 +8,13 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Continuous
+from tfp_flows.distributions.structure import grid_step
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 from tfp_flows.models.bridge.keras_contract import KerasContract, warn_of_policy
 from tfp_flows.models.bridge.modelable import compiles
+from tfp_flows.models.bridge.quantiles import sample_quantiles
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
@@ -150,6 +152,20 @@ class DensityModel(KerasContract, abc.ABC):
                 f"known beforehand, so no model samples or exports it: {error} Call "
                 "model.distribution.sample(n), eagerly."
             ) from error
+
+    def quantiles(
+        self, probabilities: Any, context: Any = None, *, n: int = 999, seed: Any = None
+    ) -> tf.Tensor:
+        """Returns quantiles of each feature, [Q, event...] or [Q, batch..., event...].
+
+        Args:
+            probabilities: [Q], in [0, 1].
+            context: [batch..., C] for a conditional model.
+            n: samples, for each row of the context, that they are counted from.
+            seed: of the samples, as in `sample`.
+        """
+        draws = self.sample(n, context, seed)
+        return sample_quantiles(draws, probabilities, grid_step(self.distribution))
 
     def forward(self, z: Any, context: Any = None) -> tf.Tensor:
         """Maps base → data, [batch..., base event...] → [batch..., event...]."""
@@ -310,6 +326,8 @@ class DensityModel(KerasContract, abc.ABC):
 
             log_prob(x)        x: [N, event...] → [N], where there is a density
             sample(n, seed)    n: int32 [], seed: int32 [2] or [] → [n, event...]
+            quantiles(probabilities, n, seed)  [Q] → [Q, event...], counted from n
+                               samples, where there is no density or a context
             forward(z)         base → data, where the distribution has a bijector
             inverse(x)         data → base, likewise
             log_prob_with_calls(x)  that and the calls of velocities, [N] each, where
@@ -342,6 +360,11 @@ class DensityModel(KerasContract, abc.ABC):
         def sample(n: tf.Tensor, seed: tf.Tensor, context: Any = None) -> tf.Tensor:
             return self.sample(n, context, seed)
 
+        def quantiles(
+            probabilities: tf.Tensor, n: tf.Tensor, seed: tf.Tensor, context: Any = None
+        ) -> tf.Tensor:
+            return self.quantiles(probabilities, context, n=n, seed=seed)
+
         def log_prob(x: tf.Tensor, context: Any = None) -> tf.Tensor:
             # With log|det W| as numbers: an exported model has these weights for ever.
             numbers = self._log_dets.numbers()
@@ -355,6 +378,9 @@ class DensityModel(KerasContract, abc.ABC):
         if self.has_density:
             endpoints["log_prob"] = (log_prob, [x, *context])
         endpoints["sample"] = (sample, [count, seed, *context])
+        if context or not self.has_density:
+            points = tf.TensorSpec([None], dtype, name="probabilities")
+            endpoints["quantiles"] = (quantiles, [points, count, seed, *context])
         if self._adapter.shares_paths:
             endpoints["log_prob_with_calls"] = (with_calls, [x, *context])
         if self.base_event_shape is not None:

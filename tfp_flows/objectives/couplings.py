@@ -1,5 +1,6 @@
 """Which draw of the base a row of a batch is led to."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,9 @@ import tensorflow as tf
 __all__ = ["nearest_in_orbits", "nearest_overall"]
 
 # Rows that are assigned at once: of particles each pair of rows is aligned first.
-_ROWS, _CONFIGURATIONS = 1024, 32
+_ROWS, _CONFIGURATIONS, _PLANAR = 1024, 32, 256
+# Few enough particles that all their orders can be tried.
+_FEW = 4
 
 
 def nearest_overall(u: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
@@ -27,7 +30,8 @@ def nearest_in_orbits(u: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
     For each row and draw the particles are assigned to each other, the draw is then
     turned onto the row by the singular vectors of their product; Σ |u − z|² over the
-    batch of those is least. Both are centered first.
+    batch of those is least. Both are centered first. Of up to four particles in the
+    plane the order is the best one of all, turned: no orbit comes nearer.
 
     Args:
         u: [B, N, n], rows.
@@ -48,19 +52,46 @@ def nearest_in_orbits(u: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
             f'received events of shape {tuple(u.shape[1:])}: take "optimal".'
         )
 
+    count, dimension = u.shape[1:]
+    is_planar = count <= _FEW and dimension <= 2
+    pair = _best_of_all if is_planar else _assigned_particles
+
     def align(u: np.ndarray, z: np.ndarray) -> np.ndarray:
         u, z = (x - x.mean(axis=1, keepdims=True) for x in (u, z))
-        products = np.einsum("aik,bjk->abij", u, z)
-        orders = np.array([[_assigned(-p) for p in row] for row in products])
-        permuted = z[np.arange(len(z))[:, None], orders]
-        left, sizes, right = np.linalg.svd(
-            np.einsum("abik,ail->abkl", permuted, u), full_matrices=False
-        )
-        # |u|² and |z|² are the same in every assignment.
-        chosen = np.arange(len(u)), _assigned(-sizes.sum(axis=-1))
-        return permuted[chosen] @ (left @ right)[chosen]
+        orders, scores = pair(u, z)
+        rows, chosen = np.arange(len(u)), _assigned(-scores)
+        permuted = z[chosen[:, None], orders[rows, chosen]]
+        left, _, right = np.linalg.svd(np.swapaxes(permuted, 1, 2) @ u)
+        return permuted @ (left @ right)
 
-    return _in_blocks(align, u, z, _CONFIGURATIONS)
+    return _in_blocks(align, u, z, _PLANAR if is_planar else _CONFIGURATIONS)
+
+
+def _assigned_particles(u: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orders of z's particles for each row, [A, B, N], and Σ of products turned."""
+    products = np.einsum("aik,bjk->abij", u, z)
+    orders = np.array([[_assigned(-p) for p in row] for row in products])
+    permuted = z[np.arange(len(z))[:, None], orders]
+    cross = np.einsum("abik,ail->abkl", permuted, u)
+    # |u|² and |z|² are the same in every assignment.
+    return orders, np.linalg.svd(cross, compute_uv=False).sum(axis=-1)
+
+
+def _best_of_all(u: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_assigned_particles`, of all orders of few particles in the plane."""
+    orders = np.array(list(itertools.permutations(range(u.shape[1]))))
+    u, z = (np.pad(x, [(0, 0), (0, 0), (0, 2 - x.shape[2])]) for x in (u, z))
+    rows = np.concatenate([u[..., 0], u[..., 1]], axis=1)
+    x, y = (z[:, orders, axis].reshape(-1, u.shape[1]).T for axis in (0, 1))
+
+    def square(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return (rows @ np.concatenate([first, second])) ** 2
+
+    # As complex numbers: |Σ ū z| is Σ of products of z turned, |Σ u z| of z mirrored.
+    turned = square(x, y) + square(y, -x)
+    squares = np.maximum(turned, square(x, -y) + square(y, x))
+    squares = squares.reshape(len(u), len(z), -1)
+    return orders[squares.argmax(axis=-1)], np.sqrt(squares.max(axis=-1))
 
 
 def _assigned(costs: np.ndarray) -> np.ndarray:

@@ -72,6 +72,9 @@ class Evaluation(Protocol):
     def samples(self, n: int, seed: tf.Tensor) -> tf.Tensor:
         """Returns [n, event...], or [n, N, event...] with a context, with gradients."""
 
+    def rows(self, seed: tf.Tensor) -> tf.Tensor:
+        """Returns x, [N, event...], as `samples` are: where gridded, with noise."""
+
     def conditionals(
         self, n: int, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, Sequence[int]]:

@@ -19,9 +19,9 @@ from sklearn.utils.validation import (
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import coupling_flow
-from tfp_flows.models import DensityModel, FlowModel
+from tfp_flows.models import FlowModel
 
-__all__ = ["FlowDensity"]
+__all__ = ["FlowDensity", "PickledModel"]
 
 _FEWEST_ROWS = 5
 _VALIDATION_ROWS = 20  # below it a validation score is mostly chance
@@ -29,7 +29,22 @@ _SCORED_TOGETHER = 4096
 _LARGEST_SEED = 2**31 - 1
 
 
-class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class PickledModel(BaseEstimator):  # type: ignore[misc]
+    """Estimators whose `model_` is pickled as its file."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = _bytes_of(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            state = {**state, "model_": _model_of(state["model_"])}
+        super().__setstate__(state)
+
+
+class FlowDensity(DensityMixin, PickledModel):  # type: ignore[misc]
     """The density of the rows of a table.
 
     Trains by maximum likelihood and keeps the epoch that was best on rows held out for
@@ -170,17 +185,6 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(random_state).randint(_LARGEST_SEED))
         return np.asarray(self.model_.sample(n_samples, seed=seed))
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "model_" in state:
-            state["model_"] = _bytes_of(state["model_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "model_" in state:
-            state = {**state, "model_": _model_of(state["model_"])}
-        super().__setstate__(state)
-
 
 class _BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends a training that no longer improves, and goes back to its best epoch."""
@@ -218,14 +222,14 @@ def _element(rows: tf.Tensor, *weight: tf.Tensor) -> tuple:
     return (rows, None, *weight) if weight else (rows,)
 
 
-def _bytes_of(model: DensityModel) -> bytes:
+def _bytes_of(model: keras.Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         model.save(path)
         return path.read_bytes()
 
 
-def _model_of(content: bytes) -> DensityModel:
+def _model_of(content: bytes) -> keras.Model:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         path.write_bytes(content)

@@ -99,6 +99,8 @@ def test_what_does_not_fit_is_said(aligned, refused, tmp_path):
     assert "no domain 'up': give one of left, right" in refused(
         "translate", run, left, *words
     )
+    words = ["--from", "left", "--to", "left", "--out", "-"]
+    assert "both 'left': give two domains" in refused("translate", run, left, *words)
     message = refused("score", run, left, "--out", "-")
     assert "which is for tfp-flows translate" in message
     assert not (tmp_path / "new.partial").exists()
@@ -122,3 +124,24 @@ def test_an_interrupted_run_goes_on_to_the_same_result(aligned):
         assert (aligned / "again" / name).read_text() == (
             aligned / "run" / name
         ).read_text()
+
+
+@pytest.mark.slow
+def test_rows_keep_their_context_and_count_by_weight(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, scale in (("left", 1.0), ("right", 3.0)):
+        treated = rng.integers(2, size=600)
+        x = scale * (rng.normal(size=(600, 2)) + 6 * treated[:, None])
+        write(tmp_path / f"{name}.csv", "u,v,t,w", np.c_[x, treated, 1 + 3 * treated])
+    words = ["--context", "t", "--weights", "w", "--transport-weight", "0.1"]
+    with small_models():
+        assert main([*align(tmp_path, "run"), *words]) == 0
+    run, left, out = (str(tmp_path / name) for name in ("run", "left.csv", "t.csv"))
+    words = ["--from", "left", "--to", "right", "--out", out]
+    assert main(["translate", run, left, *words]) == 0
+    table = np.genfromtxt(out, delimiter=",", names=True)
+    given = np.genfromtxt(left, delimiter=",", names=True)
+    np.testing.assert_array_equal(table["t"], given["t"])
+    gap = table["u"][given["t"] == 1].mean() - table["u"][given["t"] == 0].mean()
+    assert gap > 12
+    assert "w" not in table.dtype.names

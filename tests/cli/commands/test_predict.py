@@ -126,6 +126,42 @@ def test_texts_are_features_too(no_pages, refused, tables, tmp_path):
     assert "--exclude kind" in message
 
 
+@pytest.mark.slow
+def test_whole_numbers_are_targets_without_a_word(no_pages, tables, tmp_path):
+    counts = np.random.default_rng(0).poisson(4.0, 400)
+    words = ["--target", "b", "--objective", "energy", "--epochs", 1, *QUICK]
+    run("fit", tables.csv(rows=400, b=counts), "--out", tmp_path / "run", *words)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["schema"]["integer_columns"] == ["b"]
+    assert record["options"]["integers"] == "dequantize"
+    (tmp_path / "new.csv").write_text("a,c\n0,1\n1,0\n")
+    out = tmp_path / "out.csv"
+    run("predict", tmp_path / "run", tmp_path / "new.csv", "--out", out)
+    for point in ("q005", "q05", "q095"):
+        found = read(out)[f"b_{point}"]
+        np.testing.assert_array_equal(found, np.rint(found))
+
+
+def test_columns_that_tell_nothing_are_named_with_the_remedy(refused, table, tmp_path):
+    lines = table.read_text().splitlines()
+    flat = tmp_path / "flat.csv"
+    flat.write_text("\n".join([f"{lines[0]},flat", *(f"{r},1" for r in lines[1:])]))
+    out = ["--out", tmp_path / "run"]
+    message = refused("fit", flat, "--target", "y", *out)
+    assert "column 'flat' has one value in every row" in message
+    assert "with --exclude flat" in message
+    message = refused("fit", flat, "--target", "flat", *out)
+    assert "column 'flat' has one value" in message
+    assert "leave it out of --target" in message
+
+
+def test_cells_without_a_number_are_named(refused, fitted, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text("other,x\n0,1\n0,\n")
+    message = refused("predict", fitted, new, "--out", tmp_path / "out.csv")
+    assert "column 'x' is missing or infinite in row 2" in message
+
+
 def test_missing_targets_and_models_without_features(refused, table, tmp_path):
     lines = table.read_text().splitlines()
     lines[5] = "1,,1,1"

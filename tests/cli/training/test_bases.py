@@ -105,8 +105,8 @@ def sensors(rows=12_000, columns=8):
     x = 2 * np.tanh(factors @ rng.normal(size=(3, columns)) / 1.5)
     x += 0.15 * rng.normal(size=(rows, columns)) + 0.3 * factors[:, :1] ** 2
     for column, share, end in ((2, 0.65, np.minimum), (5, 0.2, np.maximum)):
-        x[:, column] = end(x[:, column], np.quantile(x[:, column], share))
-        x[:, column] += 0.01 * x[:, column].std() * rng.normal(size=rows)
+        noise = 0.01 * x[:, column].std() * rng.normal(size=rows)
+        x[:, column] = end(x[:, column], np.quantile(x[:, column], share)) + noise
     x[:, 0] = np.round(x[:, 0], 1) + 0.02 * rng.normal(size=rows)
     return x
 

@@ -200,3 +200,19 @@ def test_the_template_is_a_file_of_the_package():
     pages = [path.relative_to(root).as_posix() for path in root.rglob("*.html")]
     assert pages
     assert set(pages) <= set(named)
+
+
+def test_particles_of_known_energy_have_weights(tmp_path):
+    rng = np.random.default_rng(3)
+    columns = [f"{axis}{i}" for i in range(4) for axis in "xy"]
+    energies = rng.normal(size=80), 0.5 * rng.normal(size=90) ** 2
+    options = {"particle_shape": (4, 2), "energies": energies}
+    data = report_data(columns, **options)
+    np.testing.assert_allclose(
+        data.weighted.log_weights, -energies[1] - data.sample_scores
+    )
+    page = parsed(write_report(tmp_path / "known", data)[0])
+    assert str(data.weighted) in page.text
+    other = report_data(columns, particle_shape=(4, 2))
+    page = parsed(write_report(tmp_path / "unknown", other)[0])
+    assert "Weights" not in page.text

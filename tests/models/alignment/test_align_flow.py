@@ -8,13 +8,14 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tests.weights import values
-from tfp_flows.architectures import continuous_flow, coupling_flow
+from tfp_flows.architectures import continuous_flow, coupling_flow, glow
 from tfp_flows.distributions import Dequantized
 from tfp_flows.models import AlignFlow
-from tfp_flows.models.alignment.domains import shuffled_batches
+from tfp_flows.models.alignment.batches import checked_weights, shuffled_batches
 from tfp_flows.models.alignment.matching import energy_distance
 
 SMALL = {"num_layers": 1, "hidden_sizes": (4,), "seed": 1}
+TINY = {"hidden_sizes": (4,), "num_levels": 1}
 NORMAL = tfd.MultivariateNormalDiag(tf.zeros([2]), tf.ones([2]))
 
 
@@ -257,7 +258,7 @@ def test_a_weight_a_dimension_is_three_a_row(data):
         )
         model.adapt(data)
         batch = {name: tf.constant(table[:32]) for name, table in data.items()}
-        losses.append(model._objective.of_flows(batch, training=True)[0])
+        losses.append(model._objective.of_flows(*model._batch(batch), training=True)[0])
     np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
@@ -323,11 +324,153 @@ def test_columns_are_matched_by_name_and_domains_are_known(trained, data):
     model = trained[0]
     frames = {d: pandas.DataFrame(t, columns=list("uvw")) for d, t in data.items()}
     turned = {**frames, "b": frames["b"][["w", "u", "v"]]}
-    np.testing.assert_array_equal(model._packed(turned)["b"], data["b"])
+    np.testing.assert_array_equal(model._packed(turned).rows["b"], data["b"])
     with pytest.raises(ValueError, match="matched by name"):
         model.fit({**frames, "b": frames["b"].rename(columns={"w": "z"})})
     with pytest.raises(ValueError, match="no domain 'z': expected one of 'a', 'b'"):
         model.translate(data["a"], "a", "z")
+
+
+def test_known_pairs_choose_among_translations_that_match_alike(data):
+    keras.utils.set_random_seed(3)
+    model = AlignFlow(small_flows("ab"))
+    model.compile(keras.optimizers.Adam(0.01))
+    model.adapt(data)
+    x, center = data["a"][:20], data["b"].mean(axis=0)
+    # The mirror image of the start, which likelihood and distance do not tell from it.
+    pairs = {"a": x, "b": 2 * center - model.translate(x, "a", "b").numpy()}
+    keywords = {"validation_data": (data, pairs), "batch_size": 32, "verbose": 0}
+    errors = model.fit(data, pairs, epochs=10, **keywords).history["val_pairs"]
+    assert errors[-1] < 0.4 * errors[0]
+    gaps = [
+        (model.translate(pairs[a], a, b) - pairs[b]) / data[b].std(axis=0)
+        for a, b in ("ab", "ba")
+    ]
+    np.testing.assert_allclose(errors[-1], np.mean(np.square(gaps)), rtol=1e-3)
+
+
+def test_rows_come_as_often_as_they_weigh(data):
+    x = {"a": np.arange(4.0), "b": np.arange(4.0)}
+    shares = checked_weights({"a": [0, 1, 1, 2]}, x)
+    position = tf.Variable(0, dtype="int64")
+    seed = tf.Variable([5, 0], dtype="int64")
+    epoch = shuffled_batches(x, 2, 8, seed, position, shares=shares)
+    seen = {d: np.concatenate([b[d] for b in epoch.as_numpy_iterator()]) for d in x}
+    np.testing.assert_array_equal(np.bincount(seen["a"].astype(int)), [0, 4, 4, 8])
+    np.testing.assert_array_equal(np.bincount(seen["b"].astype(int)), [4, 4, 4, 4])
+    model = compiled()
+    weight = np.repeat([3, 1], 48)
+    model.adapt(data, {"a": weight})
+    expected = np.average(data["a"], axis=0, weights=weight)
+    assert np.abs(model.location[0] - expected).max() < 0.2
+    assert np.abs(data["a"].mean(axis=0) - expected).max() > 0
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    """A model with a context, and rows whose mean is the context in both domains."""
+    rng = np.random.default_rng(0)
+    context = {d: rng.integers(2, size=(64, 1)).astype("float32") for d in "ab"}
+    noise = {d: rng.normal(size=(64, 2)).astype("float32") for d in "ab"}
+    scale = {"a": 1.0, "b": 3.0}
+    x = {d: (scale[d] * (noise[d] + 4 * context[d]), context[d]) for d in "ab"}
+    options = {**SMALL, "matching": "least_squares", "context_size": 1}
+    model = AlignFlow.for_tables("ab", 2, **options)
+    model.compile(keras.optimizers.Adam(0.01))
+    model.fit(x, batch_size=32, epochs=3, validation_data=x, verbose=0)
+    return model, x
+
+
+def test_a_context_is_kept_on_the_way_there_and_back(conditional, tmp_path):
+    model, x = conditional
+    rows, context = x["a"]
+    y = model.translate(rows, "a", "b", context).numpy()
+    back = model.translate(y + 0.0, "b", "a", context)
+    np.testing.assert_allclose(back, rows, rtol=1e-4, atol=1e-4)
+    assert np.abs(model.translate(rows, "a", "b", 1 - context) - y).max() > 0.01
+    share = model.critic_sum(rows, "a", "b", context)
+    assert share.shape == (64,)
+    drawn = model.sample(64, 1, context)
+    there = model.translate(drawn["a"], "a", "b", context)
+    np.testing.assert_allclose(there, drawn["b"], rtol=1e-4, atol=1e-4)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(loaded.translate(rows, "a", "b", context), y, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_served_model_takes_the_context_with_the_rows(conditional, tmp_path):
+    model, x = conditional
+    rows, context = map(tf.constant, x["a"])
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(
+        served.translate_a_b(rows, context),
+        model.translate(rows, "a", "b", context),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    assert served.sample(64, seed=1, context=context)["b"].shape == (64, 2)
+
+
+BAD_PARTS = {
+    "no context": (lambda x: x["b"][0], {}, r"x\['b'\] must be a tuple"),
+    "context of other rows": (
+        lambda x: (x["b"][0], x["b"][1][:9]),
+        {},
+        r"x\['b'\] has 64 rows and 9 of context",
+    ),
+    "pairs of one domain": (
+        None,
+        {"pairs": lambda x: {"a": x["a"]}},
+        "two or more of the domains",
+    ),
+    "pairs of two lengths": (
+        None,
+        {"pairs": lambda x: {"a": x["a"], "b": tuple(part[:9] for part in x["b"])}},
+        "one length in all domains",
+    ),
+    "no pairs": (None, {"pairs": lambda x: x["a"]}, "pairs must be a dictionary"),
+    "weights": (None, {"sample_weight": lambda x: {"c": [1]}}, "for domains of x"),
+    "negative": (
+        None,
+        {"sample_weight": lambda x: {"a": -np.ones(64)}},
+        "64 numbers ≥ 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PARTS)
+def test_parts_that_do_not_fit_the_rows_are_refused(conditional, name):
+    model, x = conditional
+    change, extra, message = BAD_PARTS[name]
+    if change is not None:
+        x = {**x, "b": change(x)}
+    extra = {key: make(x) for key, make in extra.items()}
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(x, verbose=0, **extra)
+
+
+def test_images_are_translated_without_noise_and_come_back():
+    def flow(seed):
+        image = glow((4, 4, 1), num_values=17, steps_per_level=1, seed=seed, **TINY)
+        return image.distribution
+
+    model = AlignFlow({"a": flow(0), "b": flow(1)})
+    rng = np.random.default_rng(0)
+    images = {d: rng.integers(17, size=(40, 4, 4, 1)) for d in "ab"}
+    # Gray levels stand for their bins.
+    centers = {d: x.astype("float32") + 0.5 for d, x in images.items()}
+    model.adapt(centers)
+    y = model.translate(centers["a"], "a", "b").numpy()
+    np.testing.assert_array_equal(model.translate(centers["a"], "a", "b"), y)
+    alone = model.translate(centers["a"][:3], "a", "b")
+    np.testing.assert_allclose(alone, y[:3], rtol=1e-5)
+    # The margin of the logit lies beyond the first and the last gray level.
+    assert y.min() > -1
+    assert y.max() < 18
+    back = model.translate(y + 0.0, "b", "a")
+    np.testing.assert_allclose(back, centers["a"], atol=2e-3)
 
 
 @pytest.mark.slow

@@ -183,3 +183,24 @@ def test_draws_that_do_not_fit_are_refused():
 def test_what_it_cannot_train_is_refused_by_name(distribution, forced, message):
     with pytest.raises(ValueError, match=message):
         FlowModel(distribution(), objective=EnergyScore(teacher_forcing=forced))
+
+
+def test_whole_numbers_train_by_the_density_that_is_rounded():
+    """Counts of mean 2 + c, sampled as counts; a median is a count too."""
+    rng = np.random.default_rng(3)
+    c = rng.uniform(0, 2, size=[3_000, 1]).astype("float32")
+    x = rng.poisson(2 + c).astype("float32")
+    density = ImplicitDistribution(1, context_size=1, hidden_sizes=(32, 32), seed=1)
+    model = FlowModel(Dequantized(density), objective=EnergyScore())
+    model.compile(keras.optimizers.Adam(3e-3))
+    model.fit(x, c, epochs=20, batch_size=100, verbose=0)
+    at = np.array([[0.0], [2.0]], "float32")
+    draws = model.sample(4_000, at, seed=1).numpy()[..., 0]
+    np.testing.assert_array_equal(draws, np.floor(draws))
+    np.testing.assert_allclose(draws.mean(axis=0), [2, 4], atol=0.3)
+    np.testing.assert_allclose(draws.var(axis=0), [2, 4], rtol=0.3)
+    found = model.quantiles([0.1, 0.5, 0.9], at, n=4_000, seed=1).numpy()[..., 0]
+    expected = np.quantile(draws, [0.1, 0.5, 0.9], axis=0, method="nearest")
+    np.testing.assert_array_equal(found, expected)
+    first, second = (model.evaluate(x, c, verbose=0) for _ in "ab")
+    assert first == second

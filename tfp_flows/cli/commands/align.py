@@ -81,6 +81,8 @@ def _tables(options: AlignOptions) -> dict[str, data.Table]:
         table = data.load(
             source,
             columns=options.columns,
+            context=options.context,
+            weights=options.weights,
             exclude=options.exclude,
             drop_invalid=options.drop_invalid,
             missing=options.missing,

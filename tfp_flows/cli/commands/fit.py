@@ -82,6 +82,8 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     description = data.describe(table)
     print(description.text(), flush=True)
+    if options.target and not options.context:
+        _check_features(table)
     notes = [
         found.spelled(in_flags)
         for found in data.check(
@@ -103,7 +105,7 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     flow = choose_flow(options.flow, table)
     check_base(options.base, flow, options.boost)
     if options.objective == "energy":
-        check_energy(options.base, flow, options.boost, options.integers)
+        check_energy(options.base, flow, options.boost)
         options = dataclasses.replace(options, base="gaussian")
     grid = dict(description.grid if options.integers == "dequantize" else ())
     bounds = tuple(map(parse_bound, options.bounds))
@@ -145,7 +147,9 @@ def _check_parts(task: Task) -> None:
             f"{test.num_rows}: give a larger --test"
         )
     if train.image_shape is None:
-        _check_varying(train.name, train.columns, train.values)
+        _check_varying(
+            train.name, train.columns, train.values, bool(task.options.target)
+        )
     if train.context is not None:
         _check_categories(train)
         _check_varying(train.name, train.context_columns, train.context)
@@ -164,13 +168,29 @@ def _check_categories(train: data.Table) -> None:
                 )
 
 
-def _check_varying(table: str, names: tuple[str, ...], train: np.ndarray) -> None:
+def _check_features(table: data.Table) -> None:
+    """Refuses a constant among the features that nobody named."""
+    if table.context is None:
+        return
+    constant = table.context.min(axis=0) == table.context.max(axis=0)
+    if constant.any():
+        name = table.context_columns[int(np.argmax(constant))]
+        raise data.DataError(
+            f"{table.name}: column {name!r} has one value in every row, from which "
+            f"nothing is predicted: leave it out with --exclude {name}"
+        )
+
+
+def _check_varying(
+    table: str, names: tuple[str, ...], train: np.ndarray, are_targets: bool = False
+) -> None:
     constant = train.min(axis=0) == train.max(axis=0)
     if constant.any():
         name = names[int(np.argmax(constant))]
+        remedy = "of --target" if are_targets else f"with --exclude {name}"
         raise data.DataError(
             f"{table}: column {name!r} has one value in all {len(train):,} training "
-            f"rows: leave it out with --exclude {name}, or use --split random"
+            f"rows: leave it out {remedy}, or use --split random"
         )
 
 

@@ -31,18 +31,21 @@ def run(namespace: argparse.Namespace) -> None:
     context = fitted.read_context(namespace.data)
     load_tensorflow()
     from tfp_flows.cli.rows import draw_forecasts
+    from tfp_flows.distributions.structure import grid_step
 
     levels = set(namespace.intervals)
     points = sorted({0.5, *((1 + sign * p) / 2 for sign in (-1, 1) for p in levels)})
     names = ["mean", *(f"q{point:.6g}" for point in points)]
     columns = (quoted(f"{c}_{name}") for c in fitted.schema.columns for name in names)
-    blocks = draw_forecasts(
-        fitted.model(), context, namespace.draws, seed=namespace.seed
-    )
+    model = fitted.model()
+    step = grid_step(model.distribution).reshape(-1)
+    cell = np.where(step > 0, step, 1.0)
+    blocks = draw_forecasts(model, context, namespace.draws, seed=namespace.seed)
     with new_text(target) as lines:
         lines.write(",".join(columns) + "\n")
         for draws in blocks:
             quantiles = np.quantile(draws, points, axis=0, method="weibull")
+            quantiles = np.where(step > 0, np.rint(quantiles / cell) * cell, quantiles)
             numbers = np.concatenate([draws.mean(axis=0)[np.newaxis], quantiles])
             # A target's numbers beside each other, [n, D · numbers].
             rows = numbers.transpose(1, 2, 0).reshape(draws.shape[1], -1)

@@ -14,6 +14,7 @@ from tfp_flows.cli.parser.options import (
     add_seed,
     add_table_options,
     add_training_options,
+    add_weights,
 )
 from tfp_flows.cli.parser.types import integer, real
 
@@ -143,20 +144,26 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
         "least_squares, cross_entropy or wasserstein, a critic; none (%(default)s)",
     )
     weight = real(lambda x: x >= 0, "a number ≥ 0")
-    model.add_argument(
-        "--likelihood-weight",
-        type=weight,
-        default=1.0,
-        metavar="X",
-        help="of the likelihood, a dimension, beside the matching (%(default)s)",
-    )
+    for term, start, what in (
+        ("likelihood", 1.0, "the likelihood, a dimension, beside the matching"),
+        ("transport", 0.0, "how far rows move among those of their domain"),
+    ):
+        model.add_argument(
+            f"--{term}-weight",
+            type=weight,
+            default=start,
+            metavar="X",
+            help=f"of {what} (%(default)s)",
+        )
     add_training_options(model, "most epochs (100)")
     table = align.add_argument_group("data")
     add_columns(
         table,
         columns=("A,B", "to translate (all)"),
+        context=("C,D", "which rows keep, such as a treatment (none)"),
         exclude=("E,F", "to leave out; a name with a comma in double quotes"),
     )
+    add_weights(table)
     add_reading_options(table)
     add_run_options(align.add_argument_group("run"))
 

@@ -24,6 +24,7 @@ __all__ = [
     "add_seed",
     "add_table_options",
     "add_training_options",
+    "add_weights",
 ]
 
 DATA_HELP = (
@@ -118,6 +119,16 @@ def add_training_options(group: argparse._ArgumentGroup, epochs: str) -> None:
     add_seed(group, "of the whole run")
 
 
+def add_weights(group: argparse._ArgumentGroup) -> None:
+    """Adds the column of the rows' weights."""
+    group.add_argument(
+        "--weights",
+        type=one_name,
+        metavar="W",
+        help="column of the rows' weights, not modeled (all count alike)",
+    )
+
+
 def add_table_options(group: argparse._ArgumentGroup) -> None:
     """Adds which columns play which role, and how the file is read."""
     add_columns(
@@ -127,12 +138,7 @@ def add_table_options(group: argparse._ArgumentGroup) -> None:
         context=("C,D", "to condition on (none)"),
         exclude=("E,F", "to leave out; a name with a comma in double quotes"),
     )
-    group.add_argument(
-        "--weights",
-        type=one_name,
-        metavar="W",
-        help="column of the rows' weights, not modeled (all count alike)",
-    )
+    add_weights(group)
     group.add_argument(
         "--bounds",
         type=bounds,
@@ -151,8 +157,7 @@ def add_table_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--integers",
         choices=("refuse", "dequantize", "continuous"),
-        default="refuse",
-        help="what to do with integer-valued columns (%(default)s)",
+        help="what to do with integer-valued columns (refuse; --target: dequantize)",
     )
 
 

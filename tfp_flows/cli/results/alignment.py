@@ -1,12 +1,14 @@
 """What a complete alignment leaves: model, distances before and after, report."""
 
 import contextlib
+import dataclasses
 import io
 import itertools
 from typing import NamedTuple
 
 import numpy as np
 
+from tfp_flows import data
 from tfp_flows.cli.results.fitted import (
     EXTRAPOLATED,
     HELD_OUT,
@@ -61,13 +63,16 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
         model: the best model.
         progress: the end of training.
     """
-    folder, test = task.folder, task.rows("test")
+    folder, test = task.folder, task.part("test")
     model.save(folder / MODEL)
     # Keras and TensorFlow print a page of signatures otherwise.
     with contextlib.redirect_stdout(io.StringIO()):
         model.export(str(folder / "saved_model"), verbose=False)
     write_history(folder / "history.csv", progress)
-    densities = {name: model.log_prob(x, name).numpy() for name, x in test.items()}
+    densities = {
+        name: model.log_prob(x.values, name, x.context).numpy()
+        for name, x in test.items()
+    }
     np.savez_compressed(
         folder / HELD_OUT, **{PREFIX + name: one for name, one in densities.items()}
     )
@@ -91,7 +96,7 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
 
 def _measured(
     model: AlignFlow,
-    rows: dict[str, np.ndarray],
+    tables: dict[str, data.Table],
     densities: dict[str, np.ndarray],
     source: str,
     target: str,
@@ -99,22 +104,31 @@ def _measured(
 ) -> Direction:
     """The distances of as many rows of source and target, in deviations of the target.
 
-    The null is that of rows of the target from others of the target.
+    The null is that of rows of the target from others of the target. A context counts
+    as further columns.
     """
-    x, y = rows[source], rows[target]
-    translated = model.translate(x, source, target).numpy()
+    own, other = tables[source], tables[target]
+    moved = model.translate(own.values, source, target, own.context).numpy()
+    inside = p_values(
+        model.log_prob(moved, target, own.context).numpy(), densities[target]
+    )
+    moved = dataclasses.replace(own, values=moved)
+    x, translated, y = map(_joint, (own, moved, other))
     count = min(len(x), len(y) // 2, _MOST_ROWS)
-    own, others = (rng.permutation(len(part)) for part in (x, y))
-    scale = np.maximum(y.std(axis=0), 1e-300)
-    before, after = (part[own[:count]] / scale for part in (x, translated))
+    some, others = (rng.permutation(len(part)) for part in (x, y))
+    scale = np.maximum(y.std(axis=0), 1e-12)
+    before, after = (part[some[:count]] / scale for part in (x, translated))
     real = y[others[: 2 * count]] / scale
     first, second = np.split(real, 2)
     energies, accuracies = (
         (test(real, before).statistic, *test(real, after)[:2])
         for test in (energy_distance, classifier_two_sample_test)
     )
-    columns = [column_distances(first, part) for part in (before, after, second)]
-    inside = p_values(model.log_prob(translated, target).numpy(), densities[target])
+    size = own.values.shape[1]
+    columns = [
+        column_distances(first[:, :size], part[:, :size])
+        for part in (before, after, second)
+    ]
     return Direction(
         source,
         target,
@@ -123,6 +137,12 @@ def _measured(
         np.array(columns),
         float(np.mean(is_extrapolated(inside, len(y)))),
     )
+
+
+def _joint(table: data.Table) -> np.ndarray:
+    if table.context is None:
+        return table.values
+    return np.hstack([table.values, table.context])
 
 
 _HEADER = (
@@ -167,12 +187,13 @@ def _write_report(
     ]
     for one in directions:
         parts.append(_column_section(task, one))
-        if task.columns[1:]:
+        if task.schema.columns[1:]:
             parts.append(_field(task, model, one))
     counts = {name: f"{table.num_rows:,} rows" for name, table in task.tables.items()}
     settings = {
         "matching": task.options.matching,
         "likelihood weight": task.options.likelihood_weight,
+        "transport weight": task.options.transport_weight,
         "learning rate": task.options.learning_rate,
         "seed": task.options.seed,
         "training": f"{progress.seconds:.0f} s, {progress.epoch} epochs",
@@ -187,7 +208,7 @@ def _write_report(
 def _column_section(task: AlignTask, one: Direction) -> str:
     rows = [
         [name, *(f"{value:.3f}" for value in one.columns[:, index])]
-        for index, name in enumerate(task.columns)
+        for index, name in enumerate(task.schema.columns)
     ]
     return page.section(
         f"{one.source} → {one.target}",
@@ -199,14 +220,15 @@ def _column_section(task: AlignTask, one: Direction) -> str:
 def _field(task: AlignTask, model: AlignFlow, one: Direction) -> str:
     """The two columns that lie farthest apart before the translation."""
     shown = np.sort(np.argsort(-one.columns[0], kind="stable")[:2])
-    rows = task.rows("test")
-    x, y = rows[one.source], rows[one.target]
-    translated = model.translate(x, one.source, one.target).numpy()
+    tables = task.part("test")
+    own, y = tables[one.source], tables[one.target].values
+    x = own.values
+    translated = model.translate(x, one.source, one.target, own.context).numpy()
     figure = plots.translation_field(
         x[:, shown],
         translated[:, shown],
         y[:, shown],
-        [task.columns[index] for index in shown],
+        [task.schema.columns[index] for index in shown],
         (one.source, one.target),
     )
     image, numbers = plots.png(figure), list(task.tables)

@@ -117,9 +117,10 @@ class FittedRun:
         blocks = stream_rows(source, schema, batch_size=65_536)
         context = np.concatenate([values for values, _ in blocks])
         if not np.isfinite(context).all():
-            row = int(np.argmin(np.isfinite(context).all(axis=1)))
+            row, column = np.argwhere(~np.isfinite(context))[0]
             raise DataError(
-                f"{source}: row {row + 1} holds NaN or an infinity: mend it"
+                f"{source}: column {schema.columns[column]!r} is missing or infinite "
+                f"in row {row + 1}: mend the cell or leave the row out"
             )
         return context
 
@@ -131,7 +132,8 @@ class FittedRun:
     def alignment(self) -> "AlignFlow":
         """Loads the model of an alignment."""
         model = load_model(self.folder / MODEL, len(self.schema.columns))
-        self._check_widths(MODEL, int(np.prod(model.event_shape)), 0)
+        size = int(np.prod(model.event_shape))
+        self._check_widths(MODEL, size, model.context_size or 0)
         return model
 
     def model(self) -> "DensityModel":

@@ -1,6 +1,8 @@
 """What the report page shows of a run: rows drawn, ranked and scored."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,9 @@ _TABLE_SAMPLES, _IMAGE_SAMPLES = 10_000, 1_000
 # Of wide tables fewer rows are drawn and scored: not more numbers than these, but
 # enough rows for the quantile of 1 %.
 _TABLE_NUMBERS, _LEAST_SAMPLES = 2_000_000, 1_000
+# Samples of particles whose energy is known get weights, whose tail shows late; but a
+# sample costs as many numbers as there are pairs.
+_PAIRS = 200_000
 
 # Draws for each of some held-out rows, where each row has its own context.
 _RANKED_ROWS, _DRAWS_PER_ROW = 500, 50
@@ -38,8 +43,10 @@ def write_pages(
     log_density: np.ndarray,
     levels: dict[str, float],
     forecasts: Forecasts | None = None,
-) -> None:
+) -> diagnostics.ReportData:
     """Writes `report.html` and its pictures to the task's folder.
+
+    Returns what they show.
 
     Args:
         task: the run.
@@ -52,11 +59,7 @@ def write_pages(
     """
     shown = task.test.equal_rows()[:_MOST_HELD_OUT]
     test = task.test.take(shown)
-    count = _IMAGE_SAMPLES
-    if test.image_shape is None and test.particle_shape is None:
-        bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
-        count = min(bounded, _TABLE_SAMPLES)
-    samples, given = _draws(task, model, test, count)
+    samples, given = _draws(task, model, test, _sample_count(test))
     ranks, shared = None, None
     if test.particle_shape is None:
         ranks, shared = _ranks(task, model, test, samples)
@@ -110,15 +113,33 @@ def write_pages(
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)
+    return report
+
+
+def _sample_count(test: Table) -> int:
+    if test.image_shape is not None:
+        return _IMAGE_SAMPLES
+    bounded = max(_TABLE_NUMBERS // len(test.columns), _LEAST_SAMPLES)
+    if test.particle_shape is not None:
+        known = _energy(test) is not None
+        bounded = _PAIRS // test.particle_shape[0] ** 2 if known else _IMAGE_SAMPLES
+    return min(bounded, _TABLE_SAMPLES)
+
+
+def _energy(test: Table) -> Callable[[Any], Any] | None:
+    """Of a built-in set of particles, which is drawn from it."""
+    if test.name not in PARTICLE_SETS or test.particle_shape is None:
+        return None
+    return PARTICLE_SYSTEMS[test.name].energy
 
 
 def _energies(test: Table, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Of held-out rows and samples of a set whose energy is known."""
-    if test.name not in PARTICLE_SETS or test.particle_shape is None:
+    energy = _energy(test)
+    if energy is None:
         return None
-    energy = PARTICLE_SYSTEMS[test.name].energy
     return tuple(
-        energy(x.reshape(-1, *test.particle_shape).astype("float64")).numpy()
+        energy(x.reshape(-1, *(test.particle_shape or ())).astype("float64")).numpy()
         for x in (test.values, samples)
     )
 

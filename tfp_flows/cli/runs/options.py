@@ -24,6 +24,8 @@ class _Options:
         for field in dataclasses.fields(cls):
             value = getattr(namespace, field.name)
             values[field.name] = tuple(value) if isinstance(value, list) else value
+        if values.get("integers", "") is None:
+            values["integers"] = "dequantize" if values["target"] else "refuse"
         is_matched = values.get("flow") == "continuous" and not values["boost"]
         values["epochs"] = values["epochs"] or (30 if is_matched else 100)
         return cls(**values)
@@ -109,6 +111,9 @@ class AlignOptions(_Options):
     drop_invalid: bool
     resume: bool = False
     overwrite: bool = False
+    context: tuple[str, ...] | None = None
+    weights: str | None = None
+    transport_weight: float = 0.0
 
 
 def _text(value: object) -> str:

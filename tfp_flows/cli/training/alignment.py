@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,16 +38,19 @@ class AlignTask:
     folder: pathlib.Path
 
     @functools.cached_property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns that all domains have."""
-        return next(iter(self.tables.values())).columns
+    def schema(self) -> data.Schema:
+        """What a row of each domain holds."""
+        return next(iter(self.tables.values())).schema
 
-    def rows(self, part: str) -> dict[str, np.ndarray]:
-        """The rows of "train", "validation" or "test", [N, D] by domain."""
-        return {
-            name: table.values[getattr(self.splits[name], part)]
-            for name, table in self.tables.items()
+    def part(self, name: str) -> dict[str, data.Table]:
+        """The tables of "train", "validation" or "test"; rows count alike in these."""
+        parts = {
+            domain: table.take(getattr(self.splits[domain], name))
+            for domain, table in self.tables.items()
         }
+        if name == "train":
+            return parts
+        return {domain: part.equally_weighted() for domain, part in parts.items()}
 
 
 def train_alignment(task: AlignTask) -> tuple[AlignFlow, Progress]:
@@ -64,13 +69,14 @@ def train_alignment(task: AlignTask) -> tuple[AlignFlow, Progress]:
             model = keras.models.load_model(task.folder / progress.last)
         print(f"\nresuming after epoch {progress.epoch}")
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
-    validation = task.rows("validation")
+    train, validation = task.part("train"), _rows(task.part("validation"))
     if not progress.history:
         logs = model.evaluate(validation, verbose=0, return_dict=True)
         checkpoint.start_loss = logs["loss"]
     if progress.epoch < options.epochs and not checkpoint.finished:
         model.fit(
-            task.rows("train"),
+            _rows(train),
+            sample_weight=_weights(train),
             validation_data=validation,
             batch_size=options.batch_size or _BATCH_SIZE,
             epochs=options.epochs,
@@ -87,12 +93,27 @@ def _new_model(task: AlignTask) -> AlignFlow:
     options = task.options
     model = AlignFlow.for_tables(
         list(task.tables),
-        len(task.columns),
+        len(task.schema.columns),
+        context_size=len(task.schema.context_columns) or None,
         matching=options.matching,
         likelihood_weight=options.likelihood_weight,
+        transport_weight=options.transport_weight,
         seed=options.seed,
     )
     adam = keras.optimizers.Adam(options.learning_rate, global_clipnorm=_CLIP_NORM)
     model.compile(adam)
-    model.adapt(task.rows("train"))
+    train = task.part("train")
+    model.adapt(_rows(train), _weights(train))
     return model
+
+
+def _rows(tables: Mapping[str, data.Table]) -> dict[str, Any]:
+    return {
+        name: table.values if table.context is None else (table.values, table.context)
+        for name, table in tables.items()
+    }
+
+
+def _weights(tables: Mapping[str, data.Table]) -> dict[str, np.ndarray]:
+    weights = {name: table.weight for name, table in tables.items()}
+    return {name: one for name, one in weights.items() if one is not None}

@@ -22,10 +22,21 @@ MAX_BAR = 3.0
 
 
 def histogram(
-    axis: Any, values: np.ndarray, edges: np.ndarray, color: str, *, filled: bool
+    axis: Any,
+    values: np.ndarray,
+    edges: np.ndarray,
+    color: str,
+    *,
+    filled: bool,
+    shares: np.ndarray | None = None,
 ) -> None:
-    """Draws shares of all values by bin, also of those that lie beyond the edges."""
-    heights = np.histogram(values, edges)[0] / max(1, len(values))
+    """Draws shares of all values by bin, also of those that lie beyond the edges.
+
+    Each value has the same share unless they have shares of their own.
+    """
+    if shares is None:
+        shares = np.full(len(values), 1 / max(1, len(values)))
+    heights = np.histogram(values, edges, weights=shares)[0]
     if filled:
         axis.stairs(heights, edges, fill=True, color=color, alpha=0.35)
     axis.stairs(heights, edges, color=color, lw=1.0 if filled else 1.6)

@@ -21,6 +21,7 @@ def distances_and_energies(
     samples: np.ndarray,
     energies: tuple[np.ndarray, np.ndarray] | None = None,
     *,
+    shares: np.ndarray | None = None,
     figure: Figure | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
@@ -30,6 +31,8 @@ def distances_and_energies(
         data: [K, N, n].
         samples: [M, N, n], rows drawn from the model.
         energies: of the data, [K], and of the samples, [M].
+        shares: of the samples in the density of the energy, [M], which sum to one:
+            drawn beside them as they are.
         figure: where to draw.
         theme: colors.
 
@@ -38,7 +41,9 @@ def distances_and_energies(
     """
     figure = figure or new_figure(3.6, theme)
     keys = [("held-out data", theme.data), ("model samples", theme.model)]
-    heading(figure, "Both colors should show the same shapes", theme, keys)
+    if shares is not None:
+        keys.append(("model samples, weighted", theme.ink))
+    heading(figure, "All colors should show the same shapes", theme, keys)
     pictures = {"distance of a pair": (_distances(data), _distances(samples))}
     if energies is not None:
         pictures["energy (kT)"] = energies
@@ -49,6 +54,10 @@ def distances_and_energies(
         edges = np.linspace(*limits, _BINS + 1)
         histogram(axis, left, edges, theme.data, filled=True)
         histogram(axis, right, edges, theme.model, filled=False)
+        if shares is not None:
+            each = len(right) // len(shares)
+            parts = np.repeat(shares / each, each)
+            histogram(axis, right, edges, theme.ink, filled=False, shares=parts)
         beyond = float(np.mean((right < limits[0]) | (right > limits[1])))
         if beyond > _BEYOND:
             name += f" ({beyond:.1%} of the samples lie beyond)"

@@ -96,9 +96,15 @@ def _particles(report: ReportData) -> tuple[str, Any]:
     if report.energies is not None:
         means = " and ".join(f"{np.mean(u):.2f}" for u in report.energies)
         text = f"Mean energies of held-out rows and samples: {means} kT."
+    shares = None if report.weighted is None else report.weighted.shares
     return text, plots.distances_and_energies(
-        *_positions(report), energies=report.energies
+        *_positions(report), report.energies, shares=shares
     )
+
+
+def _weights(report: ReportData) -> tuple[str, Any]:
+    weighted: Any = report.weighted
+    return f"{weighted}.", plots.weight_plot(weighted)
 
 
 def _configurations(report: ReportData) -> tuple[str, Any]:
@@ -192,6 +198,10 @@ def _has_particles(report: ReportData) -> bool:
     return report.particle_shape is not None
 
 
+def _has_weights(report: ReportData) -> bool:
+    return report.weighted is not None
+
+
 def _has_ranks(report: ReportData) -> bool:
     return report.ranks is not None
 
@@ -202,6 +212,7 @@ CHAPTERS = (
     Chapter("samples", "Data against samples", _images, _has_images),
     Chapter("samples", "Distances and energies", _particles, _has_particles),
     Chapter("configurations", "Configurations", _configurations, _has_particles),
+    Chapter("weights", "Weights for the energy", _weights, _has_weights),
     Chapter("scores", "Log-densities", _scores),
     Chapter("ranks", "Ranks", _ranks, _has_ranks),
     Chapter("forecasts", "Forecasts", _forecasts, lambda r: r.forecast is not None),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfp_flows.diagnostics.comparison import Result
+from tfp_flows.estimation.importance import WeightedDraws
 
 __all__ = ["ReportData"]
 
@@ -72,6 +73,13 @@ class ReportData:
     unit: str = "nats"
     training: np.ndarray | None = None
     forecast: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def weighted(self) -> WeightedDraws | None:
+        """The samples with weights for their energy, where both densities are known."""
+        if self.energies is None or not np.isfinite(self.sample_scores).all():
+            return None
+        return WeightedDraws(self.samples, -self.energies[1] - self.sample_scores)
 
     def __post_init__(self) -> None:
         rows, width = len(self.held_out), len(self.columns)

@@ -10,11 +10,20 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models.alignment.matching import MATCHINGS
 
-__all__ = ["checked_critics", "checked_matching", "table_critic", "table_flow"]
+__all__ = [
+    "checked_critics",
+    "checked_matching",
+    "table_critic",
+    "table_flow",
+]
 
 
 def checked_matching(
-    matching: str | None, critics: Any, likelihood_weight: float, reduction: str
+    matching: str | None,
+    critics: Any,
+    reduction: str,
+    likelihood_weight: float,
+    *weights: float,
 ) -> str:
     """Returns the name of the matching, or the default.
 
@@ -38,10 +47,12 @@ def checked_matching(
         raise ValueError(
             f'reduction must be "per_dimension" or "per_row", received {reduction!r}.'
         )
-    if not likelihood_weight >= 0 or not (likelihood_weight or matching != "none"):
+    if not (likelihood_weight or matching != "none"):
+        raise ValueError("likelihood_weight must be above 0 without matching.")
+    if not all(weight >= 0 for weight in (likelihood_weight, *weights)):
         raise ValueError(
-            "likelihood_weight must be a number ≥ 0, and above 0 without matching; "
-            f"received {likelihood_weight}."
+            "likelihood_weight, pair_weight and transport_weight must be numbers ≥ 0; "
+            f"received {(likelihood_weight, *weights)}."
         )
     return matching
 

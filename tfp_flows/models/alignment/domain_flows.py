@@ -40,6 +40,7 @@ class DomainFlows(KerasContract, abc.ABC):
         self._adapters = adapters
         self.domains = tuple(flows)
         self.event_shape = first.event_shape
+        self.context_size = first.context_size
         self.base = first.distribution.distribution
         self.flow_models = [
             FlowModel(flow, name=f"flow_{i}") for i, flow in enumerate(flows.values())
@@ -53,30 +54,44 @@ class DomainFlows(KerasContract, abc.ABC):
         """Every domain with every other one, as source and target."""
         return list(itertools.permutations(self.domains, 2))
 
-    def log_prob(self, x: Any, domain: str) -> tf.Tensor:
-        """Returns log p_d(x), nats, [batch...]."""
-        return self.flow(domain).log_prob(x)
+    def log_prob(self, x: Any, domain: str, context: Any = None) -> tf.Tensor:
+        """Returns log p_d(x), nats, [batch...]; context as in `translate`."""
+        return self.flow(domain).log_prob(x, context)
 
-    def encode(self, x: Any, domain: str) -> tf.Tensor:
+    def encode(self, x: Any, domain: str, context: Any = None) -> tf.Tensor:
         """Returns z = f_d(x), [batch..., base event...]."""
-        return self.flow(domain).inverse(x)
+        return self.flow(domain).inverse(x, context)
 
-    def decode(self, z: Any, domain: str) -> tf.Tensor:
+    def decode(self, z: Any, domain: str, context: Any = None) -> tf.Tensor:
         """Returns f_d⁻¹(z), [batch..., event...]."""
-        return self.flow(domain).forward(z)
+        return self.flow(domain).forward(z, context)
 
-    def translate(self, x: Any, source: str, target: str) -> tf.Tensor:
+    def translate(
+        self, x: Any, source: str, target: str, context: Any = None
+    ) -> tf.Tensor:
         """Returns the rows of `source` as rows of `target`, [batch..., event...].
 
         Nothing is drawn: the same row becomes the same row, in whatever batch.
+
+        Args:
+            x: [batch..., event...].
+            source: the domain that x is from.
+            target: where to.
+            context: [batch..., C], which rows keep, where flows have one.
         """
         flow = self.flow(target)
-        return flow.forward(self.encode(x, source))
+        return flow.forward(self.encode(x, source, context), context)
 
-    def sample(self, n: int, seed: Any = None) -> Rows:
-        """Returns n rows of each domain, of the same n draws of z."""
+    def sample(self, n: int, seed: Any = None, context: Any = None) -> Rows:
+        """Returns n rows of each domain, of the same n draws of z.
+
+        Args:
+            n: their number.
+            seed: as for `FlowModel.sample`.
+            context: [n, C], of each draw.
+        """
         z = self.base.sample(n, seed=self.seeds.stateless(seed))
-        return {domain: self.decode(z, domain) for domain in self.domains}
+        return {domain: self.decode(z, domain, context) for domain in self.domains}
 
     def interpolate(
         self, x: Any, domain: str, other: Any, other_domain: str, n: int
@@ -103,7 +118,8 @@ class DomainFlows(KerasContract, abc.ABC):
 
     def call(self, inputs: Any, training: bool = False) -> Rows:
         """Returns the log-density of each domain's rows."""
-        return {name: self.log_prob(rows, name) for name, rows in inputs.items()}
+        given = {n: x if isinstance(x, tuple) else (x,) for n, x in inputs.items()}
+        return {name: self.flow(name).log_prob(*one) for name, one in given.items()}
 
     def flow(self, domain: str) -> FlowModel:
         """Returns the model of one domain."""
@@ -127,6 +143,8 @@ class DomainFlows(KerasContract, abc.ABC):
             translate_a_b(x), encode_a(x), decode_a(z), log_prob_a(x)
             sample(n, seed)    rows by domain, of the same draws of z
 
+        With a context [N, C] as last argument, where flows have one.
+
         Args:
             filepath: directory to write.
             **kwargs: as for `FlowModel.export`.
@@ -144,18 +162,24 @@ class DomainFlows(KerasContract, abc.ABC):
             tf.TensorSpec([], tf.int32, name="n"),
             tf.TensorSpec([2], tf.int32, name="seed"),
         ]
-        endpoints: dict[str, Any] = {"sample": (self.sample, draws)}
+        given = []
+        if self.context_size is not None:
+            shape = [None, self.context_size]
+            given.append(tf.TensorSpec(shape, dtype, name="context"))
+        endpoints: dict[str, Any] = {"sample": (self.sample, [*draws, *given])}
         for a in self.domains:
             flow = self.flow(a)
-            endpoints[f"encode_{a}"] = (flow.inverse, [x])
-            endpoints[f"decode_{a}"] = (flow.forward, [z])
-            endpoints[f"log_prob_{a}"] = (flow.log_prob, [x])
+            endpoints[f"encode_{a}"] = (flow.inverse, [x, *given])
+            endpoints[f"decode_{a}"] = (flow.forward, [z, *given])
+            endpoints[f"log_prob_{a}"] = (flow.log_prob, [x, *given])
         for a, b in self.directions:
 
-            def translate(x: tf.Tensor, a: str = a, b: str = b) -> tf.Tensor:
-                return self.translate(x, a, b)
+            def translate(
+                x: tf.Tensor, context: Any = None, a: str = a, b: str = b
+            ) -> tf.Tensor:
+                return self.translate(x, a, b, context)
 
-            endpoints[f"translate_{a}_{b}"] = (translate, [x])
+            endpoints[f"translate_{a}_{b}"] = (translate, [x, *given])
         return endpoints
 
 

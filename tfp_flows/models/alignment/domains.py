@@ -1,4 +1,4 @@
-"""What the domains of an alignment have to share, and their rows in batches."""
+"""What the domains of an alignment have to share, flows and rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,7 @@ from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
-__all__ = [
-    "check_flows",
-    "evaluation_batches",
-    "packed_domains",
-    "shuffled_batches",
-]
+__all__ = ["check_flows", "num_rows", "packed_domains", "packed_pairs"]
 
 
 def check_flows(flows: Mapping[str, tfd.Distribution]) -> dict[str, Any]:
@@ -51,8 +46,6 @@ def _check_exact(name: str, adapter: DistributionAdapter) -> None:
     lacking = None
     if adapter.bijector is None:
         lacking = "it is no transformed distribution"
-    elif adapter.context_size is not None:
-        lacking = "it conditions on a context"
     elif adapter.takes_seed:
         lacking = "it rounds to a grid; pass the flow under Dequantized"
     elif adapter.learned_inverses or adapter.continuous_layers:
@@ -67,6 +60,12 @@ def _check_exact(name: str, adapter: DistributionAdapter) -> None:
 def _check_same(
     first: str, one: DistributionAdapter, name: str, other: DistributionAdapter
 ) -> None:
+    if one.context_size != other.context_size:
+        given = first if other.context_size is None else name
+        raise ValueError(
+            f"The flow of domain {given!r} conditions on a context that not all have: "
+            "give every flow the same context_size, or none."
+        )
     kinds = [(a.event_shape, a.base_event_shape, a.dtype.name) for a in (one, other)]
     if kinds[0] != kinds[1]:
         raise ValueError(
@@ -86,6 +85,8 @@ def _check_same(
 
 def packed_domains(x: Any, adapters: Mapping[str, DistributionAdapter]) -> Any:
     """Returns checked rows: arrays by domain, or a data set of such dictionaries.
+
+    With a context both hold (rows, context) for each domain.
 
     Raises:
         TypeError: x is neither.
@@ -107,21 +108,67 @@ def packed_domains(x: Any, adapters: Mapping[str, DistributionAdapter]) -> Any:
         return _stream(x, adapters)
     if any(isinstance(rows, tf.data.Dataset) for rows in x.values()):
         return _stream(_zipped(x), adapters)
-    return _arrays(x, adapters)
+    arrays = _arrays(x, adapters)
+    for name, parts in arrays.items():
+        if num_rows(parts) < 2:
+            raise ValueError(f"x[{name!r}] has one row: give two or more.")
+    return arrays
+
+
+def packed_pairs(
+    pairs: Any, adapters: Mapping[str, DistributionAdapter]
+) -> dict[str, Any]:
+    """Returns checked rows of which the i-th of each domain belong together.
+
+    Raises:
+        TypeError: no dictionary of arrays.
+        ValueError: fewer than two domains, unknown ones, or unequal numbers of rows.
+    """
+    if not isinstance(pairs, Mapping):
+        raise TypeError(
+            'pairs must be a dictionary, {"a": p_a, "b": p_b}, row by row of one '
+            f"thing; received {type(pairs).__name__}."
+        )
+    if len(pairs) < 2 or not set(pairs) <= set(adapters):
+        raise ValueError(
+            f"pairs must be rows of two or more of the domains {_listing(adapters)}, "
+            f"received {_listing(pairs)}."
+        )
+    arrays = _arrays(pairs, {d: adapters[d] for d in adapters if d in pairs}, "pairs")
+    if len(set(map(num_rows, arrays.values()))) > 1:
+        lengths = ", ".join(f"{d!r}: {num_rows(rows)}" for d, rows in arrays.items())
+        raise ValueError(f"pairs must have one length in all domains; it is {lengths}.")
+    return arrays
+
+
+def num_rows(parts: Any) -> int:
+    """Number of rows of an array, or of rows and their context."""
+    return len(tf.nest.flatten(parts)[0])
 
 
 def _stream(
     data: tf.data.Dataset, adapters: Mapping[str, DistributionAdapter]
 ) -> tf.data.Dataset:
     for name, adapter in adapters.items():
-        found = data.element_spec[name].shape
-        if not found.is_compatible_with((None, *adapter.event_shape)):
+        found = [spec.shape for spec in tf.nest.flatten(data.element_spec[name])]
+        wanted = [("N", *shape) for shape in _shapes(adapter)]
+        if len(found) != len(wanted) or not all(
+            one.is_compatible_with((None, *shape[1:]))
+            for one, shape in zip(found, wanted, strict=True)
+        ):
             raise ValueError(
-                f"x[{name!r}] must have shape {('N', *adapter.event_shape)} in a batch "
-                f"of the data set, received {tuple(found)}: batch it, data.batch(256)."
+                f"x[{name!r}] must have shape {', '.join(map(str, wanted))} in a batch "
+                f"of the data set, received {', '.join(map(str, found))}: batch it, "
+                "data.batch(256)."
             )
     ordered = data.map(lambda rows: {name: rows[name] for name in adapters})
     return fitness.checked_stream(ordered, next(iter(adapters.values())).dtype)
+
+
+def _shapes(adapter: DistributionAdapter) -> list[tuple]:
+    """Of a row, and of its context where flows have one."""
+    context = adapter.context_size
+    return [adapter.event_shape] + ([] if context is None else [(context,)])
 
 
 def _zipped(x: Mapping[str, tf.data.Dataset]) -> tf.data.Dataset:
@@ -137,20 +184,38 @@ def _zipped(x: Mapping[str, tf.data.Dataset]) -> tf.data.Dataset:
     return zipped.take(max(lengths))
 
 
-def _arrays(x: Mapping[str, Any], adapters: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    tables = _in_one_order({name: x[name] for name in adapters})
-    arrays = {}
-    for name, adapter in adapters.items():
-        what = f"x[{name!r}]"
-        rows = np.asarray(model_inputs.as_arrays(tables[name], what))
-        fitness.check_rows(rows, adapter.event_shape, what, adapter.dtype)
-        if len(rows) < 2:
-            raise ValueError(f"{what} has one row: give two or more.")
-        arrays[name] = rows.astype(adapter.dtype.as_numpy_dtype)
-    return arrays
+def _arrays(
+    x: Mapping[str, Any], adapters: Mapping[str, Any], argument: str = "x"
+) -> dict[str, Any]:
+    """Rows by domain, or tuples of rows and context."""
+    shapes = _shapes(next(iter(adapters.values())))
+    parts = {d: x[d] if isinstance(x[d], tuple) else (x[d],) for d in adapters}
+    for name, given in parts.items():
+        if len(given) != len(shapes):
+            expected = "rows" if len(shapes) == 1 else "a tuple (rows, context)"
+            raise ValueError(
+                f"{argument}[{name!r}] must be {expected}, received "
+                f"{type(x[name]).__name__} of length {len(x[name])}."
+            )
+    checked: dict[str, list[np.ndarray]] = {name: [] for name in adapters}
+    for index, shape in enumerate(shapes):
+        tables = {name: given[index] for name, given in parts.items()}
+        for name, table in _in_one_order(tables, argument).items():
+            what = f"{argument}[{name!r}]" + (", its context," if index else "")
+            rows = np.asarray(model_inputs.as_arrays(table, what))
+            dtype = adapters[name].dtype
+            fitness.check_rows(rows, shape, what, dtype)
+            checked[name].append(rows.astype(dtype.as_numpy_dtype))
+    for name, arrays in checked.items():
+        if len(arrays[0]) != len(arrays[-1]):
+            raise ValueError(
+                f"{argument}[{name!r}] has {len(arrays[0])} rows and {len(arrays[-1])} "
+                "of context: give one for each."
+            )
+    return {d: a[0] if len(a) == 1 else tuple(a) for d, a in checked.items()}
 
 
-def _in_one_order(x: dict[str, Any]) -> dict[str, Any]:
+def _in_one_order(x: dict[str, Any], argument: str) -> dict[str, Any]:
     """Data frames with the columns in the order of the first."""
     framed = {name: rows for name, rows in x.items() if hasattr(rows, "columns")}
     if len(framed) < 2:
@@ -161,84 +226,12 @@ def _in_one_order(x: dict[str, Any]) -> dict[str, Any]:
         own = list(framed[name].columns)
         if sorted(map(str, own)) != sorted(map(str, columns)):
             raise ValueError(
-                f"Columns are matched by name: x[{first!r}] has {columns}, x[{name!r}] "
-                f"has {own}. Rename or leave out those that only one has."
+                f"Columns are matched by name: {argument}[{first!r}] has {columns}, "
+                f"{argument}[{name!r}] has {own}. Rename or leave out those that only "
+                "one has."
             )
     return {**x, **{name: framed[name][columns] for name in others}}
 
 
 def _listing(names: Any) -> str:
     return ", ".join(map(repr, names))
-
-
-def shuffled_batches(
-    x: Mapping[str, np.ndarray],
-    batch_size: int,
-    steps: int | None,
-    seed: tf.Variable,
-    position: tf.Variable,
-) -> tf.data.Dataset:
-    """Returns the batches of an epoch: each domain in an order of its own.
-
-    A domain is passed through in a permutation, then in another one, and so on,
-    whatever the length of the others. Which rows a step sees follows from its number
-    alone, so that a training that was interrupted goes on with the same rows.
-
-    Args:
-        x: arrays by domain.
-        batch_size: B rows of each domain a step.
-        steps: of an epoch; None: as many as the longest domain needs.
-        seed: of all permutations its first number, int64 [2].
-        position: number of steps before the epoch, int64 [].
-    """
-    tensors = {name: tf.constant(rows) for name, rows in x.items()}
-    steps = steps or -(-max(map(len, x.values())) // batch_size)
-
-    def gather(step: tf.Tensor) -> dict[str, tf.Tensor]:
-        places = step * batch_size + tf.range(batch_size, dtype=tf.int64)
-        return {
-            name: tf.gather(rows, _shuffled(places, len(rows), seed, index))
-            for index, (name, rows) in enumerate(tensors.items())
-        }
-
-    # Read when an epoch begins, after weights may have been restored.
-    start = tf.data.Dataset.from_tensors(0).map(lambda _: position.read_value())
-    numbers = start.flat_map(lambda first: tf.data.Dataset.range(first, first + steps))
-    batches = numbers.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-    return batches.apply(tf.data.experimental.assert_cardinality(steps))
-
-
-def _shuffled(
-    places: tf.Tensor, count: int, seed: tf.Variable, index: int
-) -> tf.Tensor:
-    keys = tf.stack(
-        [
-            tf.broadcast_to(seed.read_value()[0], tf.shape(places)),
-            tf.fill(tf.shape(places), tf.constant(index, tf.int64)),
-            places // count,
-        ],
-        axis=-1,
-    )
-    keys = tf.cast(keys, tf.int32)
-    # The public function takes one seed for all places.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=places % count, seed=keys, max_index=tf.constant(count - 1, tf.int64)
-    )
-
-
-def evaluation_batches(x: Any, batch_size: int) -> tf.data.Dataset:
-    """Returns all rows in order, each once: every domain in as many batches."""
-    if isinstance(x, tf.data.Dataset):
-        return x
-    lengths = [len(rows) for rows in x.values()]
-    # No batch without two rows of each domain, which have a distance.
-    count = min(-(-max(lengths) // batch_size), min(lengths) // 2)
-    tensors = {name: tf.constant(rows) for name, rows in x.items()}
-
-    def part(index: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            name: rows[index * len(rows) // count : (index + 1) * len(rows) // count]
-            for name, rows in tensors.items()
-        }
-
-    return tf.data.Dataset.range(count).map(part)

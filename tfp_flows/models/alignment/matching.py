@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfp_flows.objectives.scores.distances import mean_between, pairwise_distance
+
 __all__ = ["CriticLoss", "MATCHINGS", "energy_distance", "gradient_penalty"]
 
 _MOST_ROWS = 1024
@@ -61,23 +63,8 @@ def energy_distance(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         y: [M, event...], M ≥ 2.
     """
     x, y = (tf.reshape(rows, [tf.shape(rows)[0], -1])[:_MOST_ROWS] for rows in (x, y))
-    between = tf.reduce_mean(_distances(x, y))
-    return 2 * between - _mean_within(x) - _mean_within(y)
-
-
-def _distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """‖xᵢ − yⱼ‖, [N, M]."""
-    squares = tf.reduce_sum(x**2, -1)[:, None] + tf.reduce_sum(y**2, -1)
-    squares -= 2 * tf.matmul(x, y, transpose_b=True)
-    # A root has no gradient at zero, where a row meets its copy.
-    return tf.sqrt(tf.maximum(squares, 1e-10))
-
-
-def _mean_within(x: tf.Tensor) -> tf.Tensor:
-    count = tf.cast(tf.shape(x)[0], x.dtype)
-    distances = _distances(x, x)
-    total = tf.reduce_sum(distances) - tf.linalg.trace(distances)
-    return total / (count * (count - 1))
+    between = tf.reduce_mean(pairwise_distance(x, y))
+    return 2 * between - mean_between(x) - mean_between(y)
 
 
 def gradient_penalty(

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -14,14 +15,26 @@ from tfp_flows.models.alignment.matching import (
 )
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
-__all__ = ["AlignmentObjective", "Translated"]
+__all__ = ["AlignmentObjective", "Batch", "Given", "Translated"]
 
 # Weight of the penalty of a critic's slope, of Gulrajani et al. (2017).
 _SLOPE_PENALTY = 10.0
 
-Rows = Mapping[str, tf.Tensor]
-Translated = dict[tuple[str, str], tf.Tensor]
-"""(source, target) → the rows of source in target."""
+# Of a batch this share is translated in training, or this many: a decode costs what an
+# encode costs, and there is one for each direction.
+_TRANSLATED_SHARE, _FEWEST_TRANSLATED = 4, 64
+
+
+class Given(NamedTuple):
+    """Rows of a batch, [N, event...], and their context, [N, C] or None."""
+
+    x: tf.Tensor
+    context: tf.Tensor | None = None
+
+
+Batch = Mapping[str, Given]
+Translated = dict[tuple[str, str], Given]
+"""(source, target) → rows of source in target."""
 
 
 class AlignmentObjective:
@@ -30,10 +43,12 @@ class AlignmentObjective:
     Args:
         adapters: the flows, by domain.
         critics: by domain, none or all.
-        location: of the rows of each domain, [domains, event...].
+        location: of the rows of each domain and their context, [domains, event...].
         scale: likewise; critics and distances count in these.
         matching: a name of `MATCHINGS`.
         weight: λ of the mean negative log-likelihood, per row.
+        pair_weight: of the error of known pairs.
+        transport_weight: of how far rows move.
     """
 
     def __init__(
@@ -45,10 +60,13 @@ class AlignmentObjective:
         *,
         matching: str,
         weight: float,
+        pair_weight: float,
+        transport_weight: float,
     ) -> None:
         self._adapters, self._critics = adapters, critics
         self._location, self._scale = location, scale
         self._matching, self._weight = matching, weight
+        self._pair_weight, self._transport_weight = pair_weight, transport_weight
         self._loss = MATCHINGS[matching]
 
     @property
@@ -62,19 +80,26 @@ class AlignmentObjective:
         if self._loss is not None:
             names += [f"critic_{domain}" for domain in domains]
             names += ["critic_sum"] if self._loss.share is not None else []
-        return [*names, "distance"]
+        return [*names, "pairs", "transport", "distance"]
 
     def standard(self, x: tf.Tensor, domain: str) -> tf.Tensor:
-        """Rows in standard deviations of their domain."""
-        index = list(self._adapters).index(domain)
-        return (x - self._location[index]) / self._scale[index]
+        """Rows, or rows and context, in standard deviations of their domain."""
+        index, size = list(self._adapters).index(domain), x.shape[-1]
+        location, scale = self._location[index], self._scale[index]
+        return (x - location[..., :size]) / scale[..., :size]
 
-    def score(self, x: tf.Tensor, domain: str, *, training: bool = False) -> tf.Tensor:
+    def features(self, given: Given, domain: str) -> tf.Tensor:
+        """What critics and distances see: rows, and beside them their context."""
+        x, context = given
+        seen = x if context is None else tf.concat([x, context], axis=-1)
+        return self.standard(seen, domain)
+
+    def score(self, given: Given, domain: str, *, training: bool = False) -> tf.Tensor:
         """What the critic of a domain says of rows, [N, ...]."""
-        score = self._critics[domain](self.standard(x, domain), training=training)
-        return tf.cast(score, x.dtype)
+        score = self._critics[domain](self.features(given, domain), training=training)
+        return tf.cast(score, given.x.dtype)
 
-    def share(self, x: tf.Tensor, domain: str) -> tf.Tensor:
+    def share(self, given: Given, domain: str) -> tf.Tensor:
         """The share of real rows that a critic's score stands for, [N].
 
         Raises:
@@ -85,27 +110,33 @@ class AlignmentObjective:
                 'Critics by "least_squares" or "cross_entropy" say a share; this model '
                 f"has matching={self._matching!r}."
             )
-        share = self._loss.share(self.score(x, domain))
-        return tf.reduce_mean(tf.reshape(share, [tf.shape(x)[0], -1]), -1)
+        share = self._loss.share(self.score(given, domain))
+        return tf.reduce_mean(tf.reshape(share, [tf.shape(given.x)[0], -1]), -1)
 
     def of_flows(
-        self, batch: Rows, *, training: bool
+        self, batch: Batch, pairs: Batch | None = None, *, training: bool
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor], Translated]:
         """Returns the loss of the flows, its terms, and the translated rows."""
         latent, terms = {}, {}
-        for name, x in batch.items():
+        for name, given in batch.items():
             # The same tensor, so that TFP's cache makes one walk of both.
-            terms[f"nll_{name}"] = -tf.reduce_mean(
-                self._adapters[name].log_prob_of_event(x, None)
-            )
-            latent[name] = self._adapters[name].checked_bijector().inverse(x)
+            log_prob = self._adapters[name].log_prob_of_event(*given)
+            terms[f"nll_{name}"] = -tf.reduce_mean(log_prob)
+            latent[name] = self._encoded(given, name)
         terms = {"nll": tf.add_n(list(terms.values())) / len(terms), **terms}
         loss = tf.zeros_like(terms["nll"])
         if self._weight:
             loss = self._weight * terms["nll"]
-        if self._matching == "none" and training:
+        if pairs:
+            terms["pairs"] = self.of_pairs(pairs)
+            loss += self._pair_weight * terms["pairs"]
+        if self._matching == "none" and not self._transport_weight and training:
             return loss, terms, {}
-        translated = self._translated(latent)
+        moved = {d: _some(given) for d, given in batch.items()} if training else batch
+        translated = self._translated(moved, latent)
+        if self._transport_weight:
+            terms["transport"] = self._gap(moved, translated, to_partners=False)
+            loss += self._transport_weight * terms["transport"]
         if self._matching != "none":
             matched = {
                 f"{self._matching}_{a}_{b}": self._match(batch[b], y, b, training)
@@ -115,43 +146,72 @@ class AlignmentObjective:
             terms |= matched
         return loss, terms, translated
 
+    def of_pairs(self, pairs: Batch) -> tf.Tensor:
+        """Mean square between translated rows and their partners, in deviations, []."""
+        latent = {name: self._encoded(given, name) for name, given in pairs.items()}
+        return self._gap(pairs, self._translated(pairs, latent), to_partners=True)
+
+    def _gap(
+        self, batch: Batch, translated: Translated, *, to_partners: bool
+    ) -> tf.Tensor:
+        """Mean square from translated rows to their partners, or to what they were."""
+        gaps = []
+        for (a, b), y in translated.items():
+            end = b if to_partners else a
+            ends = self.standard(batch[end].x, end)
+            gaps.append(tf.reduce_mean((self.standard(y.x, b) - ends) ** 2))
+        return tf.add_n(gaps) / len(gaps)
+
     def held_out(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Likelihood and distance, by which models with any critics compare."""
         distance = terms["distance"] if self._matching != "none" else 0.0
         return self._weight * terms["nll"] + distance
 
-    def _translated(self, latent: Rows) -> Translated:
-        return {
-            (a, b): self._adapters[b].checked_bijector().forward(tf.identity(latent[a]))
-            for a, b in itertools.permutations(latent, 2)
-        }
+    def _encoded(self, given: Given, domain: str) -> tf.Tensor:
+        adapter = self._adapters[domain]
+        arguments = adapter.arguments_of_bijector(given.context)
+        return adapter.checked_bijector().inverse(given.x, **arguments)
+
+    def _translated(self, batch: Batch, latent: Mapping[str, tf.Tensor]) -> Translated:
+        """The rows of a batch, which are the first of those encoded, elsewhere."""
+        translated = {}
+        for a, b in itertools.permutations(batch, 2):
+            x, context = batch[a]
+            adapter = self._adapters[b]
+            translated[a, b] = Given(
+                adapter.checked_bijector().forward(
+                    latent[a][: _count(x)],
+                    **adapter.arguments_of_bijector(context),
+                ),
+                context,
+            )
+        return translated
 
     def _match(
-        self, real: tf.Tensor, fake: tf.Tensor, domain: str, training: bool
+        self, real: Given, fake: Given, domain: str, training: bool
     ) -> tf.Tensor:
         if self._loss is None:
             return self._energy(real, fake, domain)
         score = self.score(fake, domain, training=training)
         return tf.reduce_mean(self._loss.flow(score))
 
-    def _energy(self, real: tf.Tensor, fake: tf.Tensor, domain: str) -> tf.Tensor:
-        rows = (self.standard(x, domain) for x in (real, fake))
-        return energy_distance(*rows)
+    def _energy(self, real: Given, fake: Given, domain: str) -> tf.Tensor:
+        return energy_distance(*(self.features(one, domain) for one in (real, fake)))
 
-    def distance(self, batch: Rows, translated: Translated) -> tf.Tensor:
+    def distance(self, batch: Batch, translated: Translated) -> tf.Tensor:
         """Mean energy distance of translated from real rows, []."""
         found = [self._energy(batch[b], y, b) for (_, b), y in translated.items()]
         return tf.add_n(found) / len(found)
 
     def of_critics(
-        self, batch: Rows, translated: Translated, *, training: bool
+        self, batch: Batch, translated: Translated, *, training: bool
     ) -> dict[str, tf.Tensor]:
         """The loss of each critic, and the sum of what both say of one row."""
         if self._loss is None:
             return {}
         real = {d: self.score(x, d, training=training) for d, x in batch.items()}
         fake = {
-            (a, b): self.score(tf.stop_gradient(y), b, training=training)
+            (a, b): self.score(_still(y), b, training=training)
             for (a, b), y in translated.items()
         }
         terms = {}
@@ -174,18 +234,40 @@ class AlignmentObjective:
         return terms
 
     def slope_penalty(
-        self, batch: Rows, translated: Translated, seed: tf.Tensor
+        self, batch: Batch, translated: Translated, seed: tf.Tensor
     ) -> tf.Tensor:
         """Holds the critics' slopes near 1, for "wasserstein"; zero for others."""
         if self._matching != "wasserstein":
-            return tf.zeros([], next(iter(batch.values())).dtype)
+            return tf.zeros([], next(iter(batch.values())).x.dtype)
         penalties = [
             gradient_penalty(
                 functools.partial(self._critics[b], training=True),
-                self.standard(batch[b], b),
-                self.standard(tf.stop_gradient(y), b),
+                self.features(batch[b], b),
+                self.features(_still(y), b),
                 tf.random.fold_in(seed, index),
             )
             for index, ((_, b), y) in enumerate(translated.items())
         ]
         return _SLOPE_PENALTY * tf.add_n(penalties) / (len(batch) - 1)
+
+
+def _some(given: Given) -> Given:
+    """The first rows of a batch, which is in no order."""
+    count = _count(given.x)
+    if isinstance(count, int):
+        kept = max(count // _TRANSLATED_SHARE, min(count, _FEWEST_TRANSLATED))
+    else:
+        kept = tf.maximum(
+            count // _TRANSLATED_SHARE, tf.minimum(count, _FEWEST_TRANSLATED)
+        )
+    context = None if given.context is None else given.context[:kept]
+    return Given(given.x[:kept], context)
+
+
+def _count(x: tf.Tensor) -> Any:
+    """Number of rows; where it is known a number, which saves operations on shapes."""
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
+def _still(given: Given) -> Given:
+    return Given(tf.stop_gradient(given.x), given.context)

@@ -111,13 +111,19 @@ class DistributionAdapter:
         outside = tf.math.is_inf(largest) | overflows
         return tf.where(outside, tf.constant(-np.inf, log_prob.dtype), log_prob)
 
-    def sample(self, n: Any, context: Any, seed: Any) -> tf.Tensor:
-        """[n, event...], or [n, batch..., event...] with a context [batch..., C]."""
+    def sample(
+        self, n: Any, context: Any, seed: Any, *, gridded: bool = True
+    ) -> tf.Tensor:
+        """[n, event...], or [n, batch..., event...] with a context [batch..., C].
+
+        Of whole numbers with `gridded`, or of the density that is dequantized to.
+        """
         shape = [n]
         if context is not None:
             shape = tf.concat([[n], tf.shape(context)[:-1]], 0)
         arguments = self._distribution_arguments(self.cast(context))
-        return self.distribution.sample(shape, seed=seed, **arguments)
+        drawn = self.distribution if gridded else flow_of(self.distribution)
+        return drawn.sample(shape, seed=seed, **arguments)
 
     def sample_base(self, n: Any, seed: Any) -> tf.Tensor:
         """Draws of the base, [n, base event...]."""
@@ -173,9 +179,10 @@ class DistributionAdapter:
         for part in self.parts:
             part.initialize(x, context, anew=anew)
         if self.bijector is None:
-            implicit = isinstance(self.distribution, ImplicitDistribution)
-            if implicit and (anew or not bijectors.is_initialized(self.distribution)):
-                self.distribution.initialize(x, context)
+            inner = flow_of(self.distribution)
+            implicit = isinstance(inner, ImplicitDistribution)
+            if implicit and (anew or not bijectors.is_initialized(inner)):
+                inner.initialize(dequantize(self.distribution, x), context)
             return
         arguments = self.arguments_of_bijector(self.cast(context))
         x = self.fresh(x)

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tfp_flows import bijectors
 from tfp_flows.bijectors.continuous import PathRecord
 from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
-from tfp_flows.distributions.structure import dequantize
+from tfp_flows.distributions.structure import dequantize, flow_of
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
 
 __all__ = ["BatchEvaluation", "check_needs"]
@@ -85,8 +85,14 @@ class BatchEvaluation:
     def samples(self, n: int, seed: tf.Tensor) -> tf.Tensor:
         """[n, event...], or [n, N, event...] with a context; once for each n."""
         if n not in self._samples:
-            self._samples[n] = self._adapter.sample(n, self.context, seed)
+            self._samples[n] = self._adapter.sample(
+                n, self.context, seed, gridded=False
+            )
         return self._samples[n]
+
+    def rows(self, seed: tf.Tensor) -> tf.Tensor:
+        """[N, event...], x as `samples` are: whole numbers with noise to the next."""
+        return dequantize(self._adapter.distribution, self.x, seed)
 
     @property
     def scale(self) -> tf.Tensor | None:
@@ -102,12 +108,16 @@ class BatchEvaluation:
         self, n: int, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, Sequence[int]]:
         """Rows and draws at the layer of blocks, and the blocks' sizes."""
-        adapter = self._adapter
+        adapter, seeds = self._adapter, tf.unstack(tf.random.split(seed, 2))
+        x = self.rows(seeds[0])
+        if adapter.bijector is None:
+            inner = flow_of(adapter.distribution)
+            x, draws = inner.conditionals(x, n, seeds[1], self.context)
+            return x, tf.ensure_shape(draws, [n, *x.shape]), inner.block_sizes
         (layer,) = adapter.layers_with("conditionals")
         data_to_base = tfb.Invert(adapter.checked_bijector())
-        x = dequantize(adapter.distribution, self.x)
         x = _arriving_at(layer, data_to_base, x, self._nested)
-        z = adapter.sample_base([n, tf.shape(x)[0]], seed)
+        z = adapter.sample_base([n, tf.shape(x)[0]], seeds[1])
         own = adapter.arguments_of(layer, self.context)
         draws = layer.conditionals(x, z, **own)
         return x, tf.ensure_shape(draws, [n, *x.shape]), layer.block_sizes
@@ -214,12 +224,11 @@ def _lacking(
         return f"a FlowModel gives no {', '.join(sorted(unknown))}"
     if "log_prob" in needs and not has_density:
         return "it has no log-density"
-    kind = adapter.distribution.reparameterization_type
+    kind = flow_of(adapter.distribution).reparameterization_type
     if "samples" in needs and kind != tfd.FULLY_REPARAMETERIZED:
         return (
             "its samples have no gradient, for it is not reparameterized; take a base "
-            "that is, such as distributions.GaussianMixture(D, num_components=1), or "
-            "for whole numbers the likelihood"
+            "that is, such as distributions.GaussianMixture(D, num_components=1)"
         )
     if needs & {"layer_inputs", "layer_passages"} and adapter.bijector is None:
         return "it is no transformed distribution and has no layers"
@@ -235,6 +244,8 @@ def _lacking(
 
 def _mixes_blocks(adapter: DistributionAdapter) -> str | None:
     """Why noise of a block would be seen by another one, if it would."""
+    if hasattr(flow_of(adapter.distribution), "conditionals"):
+        return None
     found = adapter.layers_with("conditionals")
     if not found:
         return "none of its layers is a SemiAutoregressive"

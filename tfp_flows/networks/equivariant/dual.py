@@ -23,6 +23,11 @@ class Dual:
     value: tf.Tensor
     tangents: tf.Tensor | None = None
 
+    @property
+    def tangent(self) -> tf.Tensor:
+        """The tangent of what has one, [shape...]."""
+        return tf.squeeze(self.tangents, axis=0)
+
     def __add__(self, other: "Dual") -> "Dual":
         return Dual(self.value + other.value, _total([self.tangents, other.tangents]))
 
@@ -38,6 +43,12 @@ class Dual:
         if self.tangents is None:
             return Dual(function(self.value))
         return Dual(function(self.value), function(self.tangents))
+
+    def __matmul__(self, kernel: tf.Tensor) -> "Dual":
+        """A kernel [F, G] on the last axis."""
+        # Of one long matrix: a batch of small products is slow, and backwards it
+        # makes a gradient of the kernel for each member before it adds them.
+        return self.linear(lambda v: tf.tensordot(v, kernel, 1))
 
     def plus(self, constant: tf.Tensor) -> "Dual":
         """The sum with what does not vary."""

@@ -38,9 +38,9 @@ class EquivariantVelocity(Conditioner):
     changes nothing, and the center of mass stays where it is.
 
     The first layer sees a particle through differences to others, and of the last one
-    the trace asks how a particle moves with itself: the exact divergence carries n
-    tangents through these two, and N · n through layers between. It costs about n
-    evaluations of a network of two layers, however many particles there are.
+    the trace asks how a particle moves with itself: of two layers the exact divergence
+    carries one tangent a pair, whatever N and n are; of more it carries n through these
+    two and N · n through layers between.
 
     Args:
         num_particles: N ≥ 2.
@@ -189,7 +189,9 @@ class EquivariantVelocity(Conditioner):
         self, x: tf.Tensor, features: tf.Tensor, pairs: tf.Tensor, with_tangents: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """x^L − x⁰, [B, N, n], and its divergence, [B]."""
-        h, moved = Dual(_applied(self._embedding, features)), Dual(tf.zeros_like(x))
+        if with_tangents and self.num_layers == 2:
+            return self._two_layers(x, features, pairs)
+        h, moved = _through(self._embedding, Dual(features)), Dual(tf.zeros_like(x))
         start = coordinates(x) if with_tangents else Dual(x)
         for index, block in enumerate(self._blocks):
             is_last = index == self.num_layers - 1
@@ -218,29 +220,88 @@ class EquivariantVelocity(Conditioner):
             between(one, one.linear(tf.negative), own=own) for one in (start, place)
         )
         origin, squared = squared_norm(origin), squared_norm(difference)
-        # W [hᵢ, hⱼ, d, d⁰] as a sum of parts: products of particles, not of pairs.
-        width = self.hidden_size
+        receiver, sender = self._ends(block)
+        ends = (h @ receiver, h @ sender)
+        both = between(*ends, own=own)
+        message, length = self._messages(block, both, squared, origin)
+        return message, difference * length
+
+    def _ends(self, block: dict[str, Any]) -> list[tf.Tensor]:
+        """Parts of W for hᵢ and hⱼ: products of particles, not of pairs."""
         weights = tf.identity(block["edge"]["kernel"])
-        receiver, sender, now, then = tf.split(weights, [width, width, 1, 1])
-        ends = (h.linear(lambda h: h @ receiver), h.linear(lambda h: h @ sender))
-        hidden = between(*ends, own=own).plus(block["edge"]["bias"])
-        hidden += squared.linear(lambda d: d * now[0])
-        hidden += origin.linear(lambda d: d * then[0])
+        return tf.split(weights[:-2], 2)
+
+    def _messages(
+        self, block: dict[str, Any], ends: Dual, squared: Dual, origin: Dual
+    ) -> tuple[Dual, Dual]:
+        """Message of each pair, and its push over their difference, [B, N, N, 1]."""
+        weights = tf.identity(block["edge"]["kernel"])
+        hidden = ends.plus(block["edge"]["bias"])
+        hidden += squared.linear(lambda d: d * weights[-2])
+        hidden += origin.linear(lambda d: d * weights[-1])
         message = hidden.map(_silu)
         message = _through(block["message"], message).map(_silu)
         if self.attention:
             message *= _through(block["gate"], message).map(_sigmoid)
         length = _through(block["push"], message).map(_silu)
-        length = length.linear(lambda h: h @ block["length"]["kernel"]).map(_tanh)
+        length = (length @ block["length"]["kernel"]).map(_tanh)
         farthest = self.coordinate_range / self.num_layers
-        push = difference * (length * squared.map(_nearness))
-        return message, push.linear(lambda v: farthest * v)
+        length *= squared.map(_nearness)
+        return message, length.linear(lambda v: farthest * v)
+
+    def _two_layers(
+        self, x: tf.Tensor, features: tf.Tensor, pairs: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `_flow`, with one tangent a pair whatever n is.
+
+        The first layer sees distances: one derivative, by the squared one, makes all
+        others. Of the last the trace asks for that of a length along its own push.
+        """
+        first, last = self._blocks
+        h = _through(self._embedding, Dual(features[:, tf.newaxis]))
+        away = _differences(x)
+        squared = squared_norm(Dual(away)).value
+        seen = Dual(squared, tf.ones([1, 1, 1, 1, 1], x.dtype))
+        receiver, sender = self._ends(first)
+        ends = h @ (receiver + sender)
+        message, length = self._messages(first, ends, seen, seen)
+        length, message = (one.linear(lambda v: v * pairs) for one in (length, message))
+        # ∂/∂xᵢ of s (xᵢ − xⱼ), s a function of the squared distance d: s + 2 s' a aᵀ.
+        slope = 2 * length.tangent[..., tf.newaxis]
+        products = away[..., tf.newaxis] * away[..., tf.newaxis, :]
+        units = tf.eye(self.dimension, dtype=x.dtype)
+        pushed = length.value[..., tf.newaxis] * units + slope * products
+        moved = tf.reduce_sum(length.value * away, axis=-2)
+        turned = units + tf.reduce_sum(pushed, axis=2, keepdims=True) + pushed
+        # The pairs' differences now, and derivatives as xᵢ goes along its own one.
+        now = away + _differences(moved)
+        tangent = tf.linalg.matvec(turned, now)
+        along = 2 * tf.reduce_sum(away * now, axis=-1, keepdims=True)
+        received = tf.reduce_sum(message.value, axis=2)
+        slope = message.tangent
+        mine = now @ (2 * tf.matmul(away, slope, transpose_a=True))
+        nodes = (
+            Dual(received[:, :, tf.newaxis], mine[tf.newaxis]),
+            Dual(received[:, tf.newaxis], (along * slope)[tf.newaxis]),
+        )
+        features_now = [h + self._update(first, h, node) for node in nodes]
+        receiver, sender = self._ends(last)
+        ends = features_now[0] @ receiver + features_now[1] @ sender
+        twice = 2 * tf.reduce_sum(now * tangent, axis=-1, keepdims=True)
+        squared_now = Dual(squared_norm(Dual(now)).value, twice[tf.newaxis])
+        seen = Dual(squared, along[tf.newaxis])
+        _, length = self._messages(last, ends, squared_now, seen)
+        length = length.linear(lambda v: v * pairs)
+        velocity = moved + tf.reduce_sum(length.value * now, axis=-2)
+        trace = length.value[..., 0] * tf.linalg.trace(turned)
+        trace += length.tangent[..., 0] + tf.linalg.trace(pushed)
+        return velocity, tf.reduce_sum(trace, axis=[1, 2])
 
     def _update(self, block: dict[str, Any], h: Dual, message: Dual) -> Dual:
         """What a layer adds to the features of each particle."""
         weights = tf.identity(block["node"]["kernel"])
         own, received = tf.split(weights, 2)
-        hidden = h.linear(lambda h: h @ own) + message.linear(lambda m: m @ received)
+        hidden = h @ own + message @ received
         hidden = hidden.plus(block["node"]["bias"]).map(_silu)
         return _through(block["update"], hidden)
 
@@ -276,12 +337,13 @@ def _nearness(squared: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return y, -0.5 * y**2 / distance
 
 
-def _applied(layer: dict[str, Any], x: tf.Tensor) -> tf.Tensor:
-    return x @ layer["kernel"] + layer["bias"]
+def _differences(x: tf.Tensor) -> tf.Tensor:
+    """xᵢ − xⱼ of all pairs, [B, N, n] → [B, N, N, n]."""
+    return x[:, :, tf.newaxis] - x[:, tf.newaxis]
 
 
 def _through(layer: dict[str, Any], x: Dual) -> Dual:
-    return x.linear(lambda x: x @ layer["kernel"]).plus(layer["bias"])
+    return (x @ layer["kernel"]).plus(layer["bias"])
 
 
 def _presence(mask: Any, size: int, dtype: Any) -> tuple[Any, tf.Tensor]:

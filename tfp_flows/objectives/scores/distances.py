@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Distance", "block_distance", "patch_distance", "project", "sliced_distance"]
+__all__ = [
+    "Distance",
+    "block_distance",
+    "mean_between",
+    "pairwise_distance",
+    "patch_distance",
+    "project",
+    "sliced_distance",
+]
 
 Distance = Callable[[tf.Tensor], tf.Tensor]
 
@@ -40,6 +48,28 @@ def patch_distance(beta: float, size: int) -> Distance:
         return tf.reshape(each, tf.shape(squares)[:-3])
 
     return distance
+
+
+def pairwise_distance(x: tf.Tensor, y: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
+    """Returns |xᵢ − yⱼ|^β, [N, M], of [N, D] and [M, D] by one matrix product.
+
+    In place of N × M differences of D numbers; distances that float32 loses are 0.
+    """
+    center = tf.stop_gradient(tf.reduce_mean(y, axis=0))
+    x, y = x - center, y - center
+    sizes = tf.reduce_sum(x**2, axis=-1)[:, tf.newaxis], tf.reduce_sum(y**2, axis=-1)
+    squares = tf.add(*sizes) - 2 * tf.matmul(x, y, transpose_b=True)
+    # Of what cancels nothing is left but rounding, whose root has a large gradient.
+    lost = np.finfo(x.dtype.as_numpy_dtype).eps * tf.add(*sizes)
+    return _power(tf.where(squares > 4 * lost, squares, tf.zeros_like(squares)), beta)
+
+
+def mean_between(x: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
+    """Returns the mean of |xᵢ − xⱼ|^β over i ≠ j, [], of [N, D]."""
+    count = tf.cast(tf.shape(x)[0], x.dtype)
+    distances = pairwise_distance(x, x, beta)
+    total = tf.reduce_sum(distances) - tf.linalg.trace(distances)
+    return total / (count * (count - 1))
 
 
 def project(events: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:

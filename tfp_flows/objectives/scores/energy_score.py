@@ -12,6 +12,8 @@ from tfp_flows.objectives.objective import FromFields, Terms
 from tfp_flows.objectives.scores.distances import (
     Distance,
     block_distance,
+    mean_between,
+    pairwise_distance,
     patch_distance,
     project,
     sliced_distance,
@@ -34,7 +36,8 @@ class EnergyScore(FromFields):
         fair: (1/m) Σₖ |Xₖ − xᵢ|^β − 1/(2m(m − 1)) Σₖ≠ₗ |Xₖ − Xₗ|^β
         band: the same with neighbours k, k + 1 alone in the second sum, at O(m D)
 
-    Anything that is sampled with gradients trains by it, without a Jacobian:
+    Anything that is sampled with gradients trains by it, without a Jacobian, and whole
+    numbers by the density that a `Dequantized` distribution rounds:
 
         FlowModel(distribution, objective=EnergyScore())
 
@@ -53,7 +56,8 @@ class EnergyScore(FromFields):
             marginals alone, so not for what joins them.
         patch: P > 0: the mean score of all P × P patches of images.
         teacher_forcing: adds the scores of the blocks of a
-            `bijectors.SemiAutoregressive` layer, each given the row's own blocks
+            `bijectors.SemiAutoregressive` layer, or an `ImplicitDistribution` of
+            blocks, each given the row's own blocks
             before it, in the coordinates of that layer: proper for the whole.
         scale: of the columns, which are divided by it. None: their standard
             deviations as a first layer `Standardize` or `Whiten` has them, or an
@@ -87,11 +91,11 @@ class EnergyScore(FromFields):
 
     def __call__(self, evaluation: Any, *, seed: tf.Tensor, training: bool) -> Terms:
         """Returns the score of each row, [N]."""
-        seeds = tf.unstack(tf.random.split(seed, 2))
+        seeds = tf.unstack(tf.random.split(seed, 3))
         if self.teacher_forcing:
             x, draws, sizes = evaluation.conditionals(self.draws or 2, seeds[0])
             return Terms(_scores(x, draws, self, block_distance(self.beta, sizes)))
-        x, count = evaluation.x, self.draws
+        x, count = evaluation.rows(seeds[2]), self.draws
         if count is None and evaluation.context is None:
             size = math.prod(x.shape[1:])
             count = min(_SHARED, max(_FEWEST, _SHARED_NUMBERS // size))
@@ -132,6 +136,8 @@ class EnergyScore(FromFields):
             tf.reshape(part, [*tf.unstack(tf.shape(part)[:-rank]), size])
             for part in (x, draws)
         )
+        if draws.shape.rank == 2 and not (self.projections or self.blocks):
+            return _scores_of_shared(x, draws, self)
         if not self.projections:
             sizes = self.blocks or (size,)
             return _scores(x, draws, self, block_distance(self.beta, sizes))
@@ -153,6 +159,17 @@ def _scores(
     count = tf.cast(tf.shape(draws)[0], x.dtype)
     between = tf.reduce_sum(distance(draws - draws[:, tf.newaxis]), axis=[0, 1])
     return toward - 0.5 * between / (count * (count - 1))
+
+
+def _scores_of_shared(
+    x: tf.Tensor, draws: tf.Tensor, options: EnergyScore
+) -> tf.Tensor:
+    """The same of [N, D] and [m, D], whose pairs are many."""
+    toward = tf.reduce_mean(pairwise_distance(draws, x, options.beta), axis=0)
+    if options.estimator == "fair":
+        return toward - 0.5 * mean_between(draws, options.beta)
+    distance = block_distance(options.beta, (draws.shape[-1],))
+    return toward - 0.5 * tf.reduce_mean(distance(draws[1:] - draws[:-1]))
 
 
 def _check(options: EnergyScore) -> None:
