@@ -86,6 +86,8 @@ class AlignmentObjective:
         """Rows, or rows and context, in standard deviations of their domain."""
         index, size = list(self._adapters).index(domain), x.shape[-1]
         location, scale = self._location[index], self._scale[index]
+        if size == location.shape[-1]:
+            return (x - location) / scale
         return (x - location[..., :size]) / scale[..., :size]
 
     def features(self, given: Given, domain: str) -> tf.Tensor:
@@ -132,7 +134,10 @@ class AlignmentObjective:
             loss += self._pair_weight * terms["pairs"]
         if self._matching == "none" and not self._transport_weight and training:
             return loss, terms, {}
-        moved = {d: _some(given) for d, given in batch.items()} if training else batch
+        moved = batch
+        if training:
+            moved = {name: _some(given) for name, given in batch.items()}
+            latent = {d: z[: _count(moved[d].x)] for d, z in latent.items()}
         translated = self._translated(moved, latent)
         if self._transport_weight:
             terms["transport"] = self._gap(moved, translated, to_partners=False)
@@ -173,14 +178,14 @@ class AlignmentObjective:
         return adapter.checked_bijector().inverse(given.x, **arguments)
 
     def _translated(self, batch: Batch, latent: Mapping[str, tf.Tensor]) -> Translated:
-        """The rows of a batch, which are the first of those encoded, elsewhere."""
+        """The rows of a batch elsewhere."""
         translated = {}
         for a, b in itertools.permutations(batch, 2):
-            x, context = batch[a]
+            context = batch[a].context
             adapter = self._adapters[b]
             translated[a, b] = Given(
                 adapter.checked_bijector().forward(
-                    latent[a][: _count(x)],
+                    tf.identity(latent[a]),
                     **adapter.arguments_of_bijector(context),
                 ),
                 context,
