@@ -45,7 +45,7 @@ def test_density_does_not_see_the_group_and_samples_are_centered(model):
     turn = np.linalg.qr(RNG.normal(size=[2, 2]))[0]
     moved = ((X - 100) @ turn)[:, RNG.permutation(4)].astype("float32")
     expected = model.log_prob(X)
-    np.testing.assert_allclose(model.log_prob(moved), expected, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(model.log_prob(moved), expected, rtol=0, atol=5e-4)
     samples = model.sample(50, seed=1)
     assert np.abs(tf.reduce_mean(samples, axis=1)).max() < 1e-3 * np.std(X)
 
