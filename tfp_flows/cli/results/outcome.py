@@ -53,13 +53,13 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     results = compare(densities, task.schema, test.weight)
     forecasts = forecast(task, model)
     _write_metrics(task, model, progress, results, floor, forecasts)
-    report = write_pages(task, model, progress, results, density, levels, forecasts)
+    weighted = write_pages(task, model, progress, results, density, levels, forecasts)
     print("\n" + format_table(f"held out ({test.num_rows:,} rows)", results))
     if (line := extreme_row(test, densities)) is not None:
         print(line)
     print(floor.line())
-    if report.weighted is not None:
-        print(f"as draws of exp(−U), {report.weighted}")
+    if weighted is not None:
+        print(f"as draws of exp(−U), {weighted}")
     if forecasts is not None:
         print("\n" + forecasts.table())
     if (hint := bounds_hint(task, model)) is not None:

@@ -17,6 +17,7 @@ from tfp_flows.cli.training.start import count_weights
 from tfp_flows.cli.training.task import Task
 from tfp_flows.data import PARTICLE_SETS, Table
 from tfp_flows.energies import PARTICLE_SYSTEMS
+from tfp_flows.estimation.importance import WeightedDraws
 from tfp_flows.models import DensityModel
 
 __all__ = ["write_pages"]
@@ -43,10 +44,10 @@ def write_pages(
     log_density: np.ndarray,
     levels: dict[str, float],
     forecasts: Forecasts | None = None,
-) -> diagnostics.ReportData:
+) -> WeightedDraws | None:
     """Writes `report.html` and its pictures to the task's folder.
 
-    Returns what they show.
+    Returns the samples with weights, where their energy is known.
 
     Args:
         task: the run.
@@ -113,7 +114,7 @@ def write_pages(
         elapsed={"training": progress.seconds},
     )
     diagnostics.write_report(task.folder, report)
-    return report
+    return report.weighted
 
 
 def _sample_count(test: Table) -> int:
