@@ -151,9 +151,29 @@ class BatchEvaluation:
 
     @functools.cached_property
     def path(self) -> list[Any]:
-        """The way through each continuous layer, as the log-density solved for it."""
+        """The way through each continuous layer, as the log-density solved for it.
+
+        Then what the `path` of each layer of another kind returns for what arrives.
+        """
         _ = self._solved_log_prob
-        return self._record.of(self._adapter.continuous_layers)
+        solved = self._record.of(self._adapter.continuous_layers)
+        return [*solved, *self._paths_of_others()]
+
+    def _paths_of_others(self) -> list[Any]:
+        layers = self._adapter.layers_with("path")
+        if all(isinstance(layer, bijectors.Continuous) for layer in layers):
+            return []
+        found: list[Any] = []
+
+        def visit(
+            leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
+        ) -> tf.Tensor:
+            if hasattr(leaf, "path") and not isinstance(leaf, bijectors.Continuous):
+                found.append(leaf.path(x, **own))
+            return (leaf.inverse if inverse else leaf.forward)(x, **own)
+
+        walk(tfb.Invert(self._adapter.checked_bijector()), self.x, visit, self._nested)
+        return found
 
     @functools.cached_property
     def velocity(self) -> tuple[Callable[..., tf.Tensor], float]:
