@@ -53,6 +53,7 @@ def test_calls_are_shown_and_a_resumed_run_is_the_same(
     assert np.isfinite(np.loadtxt(scores, delimiter=",", skiprows=1)).all()
 
 
+@pytest.mark.slow
 def test_small_images_are_followed_at_several_scales(
     no_pages, tmp_path, monkeypatch, refused
 ):

@@ -85,6 +85,7 @@ def real_nvp(size):
     )
 
 
+@pytest.mark.slow
 def test_a_coupling_flow_beats_the_floor_where_data_are_not_gaussian():
     from tfp_flows.data.builtin.toys import moons
 

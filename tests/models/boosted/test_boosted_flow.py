@@ -457,6 +457,7 @@ def test_other_events_are_refused(plane):
     assert np.isfinite(model.evaluate(plane, verbose=0))
 
 
+@pytest.mark.slow
 def test_replicas_train_as_one_device():
     code = REPLICAS
     done = subprocess.run(
