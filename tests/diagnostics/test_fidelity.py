@@ -29,6 +29,13 @@ def test_right_samples_pass_all():
     assert fidelity_finding(found).startswith("By these tests samples cannot be told")
 
 
+def test_a_column_that_never_changes_counts_in_its_own_unit():
+    still = [np.column_stack([x, np.zeros(len(x))]) for x in (DATA, RIGHT, TRAINING)]
+    still[1][0, -1] = 1e-3
+    found = excess(compare_samples(*still))
+    assert max(found[name] for name in ("rows", "columns", "copies")) < 3
+
+
 def test_a_stretched_column_is_found():
     found = excess(compare_samples(DATA, RIGHT * [1.0, 1.0, 1.5], TRAINING))
     assert found["columns"] > 3

@@ -100,7 +100,9 @@ def test_workers_are_joined_first():
 
     with pytest.MonkeyPatch.context() as patch:
         cluster = {"chief": ["a:1"], "worker": ["b:1"]}
-        patch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
+        task = {"type": "worker", "index": 0}
+        config = {"cluster": cluster, "task": task}
+        patch.setenv("TF_CONFIG", json.dumps(config))
         with pytest.raises(RuntimeError, match=r"2 workers: call .*join_workers\(\)"):
             joined_workers()
         patch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1"]}}))

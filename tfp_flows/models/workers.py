@@ -22,6 +22,7 @@ __all__ = [
     "Workers",
     "join_workers",
     "joined_workers",
+    "place_of_worker",
     "require_one_process",
     "share_inputs",
 ]
@@ -42,8 +43,9 @@ def join_workers() -> "Workers | None":
     Raises:
         RuntimeError: TensorFlow has computed something already.
     """
-    if not _JOINED and _addresses():
-        _join()
+    if not _JOINED and (place := place_of_worker()):
+        tf.distribute.MultiWorkerMirroredStrategy()  # starts the runtime of collectives
+        _JOINED.append(Workers(*place))
     return joined_workers()
 
 
@@ -53,9 +55,9 @@ def joined_workers() -> "Workers | None":
     Raises:
         RuntimeError: `TF_CONFIG` names several workers that this one has not joined.
     """
-    if not _JOINED and _addresses():
+    if not _JOINED and (place := place_of_worker()):
         raise RuntimeError(
-            f"TF_CONFIG names {len(_addresses())} workers: call "
+            f"TF_CONFIG names {place[1]} workers: call "
             "tfp_flows.models.join_workers() before anything else of TensorFlow, or "
             "unset TF_CONFIG to train in one process."
         )
@@ -213,18 +215,16 @@ class _StopTogether(keras.callbacks.Callback):  # type: ignore[misc]
 _JOINED: list[Workers] = []
 
 
-def _addresses() -> list[str]:
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    found = [*cluster.get("chief", []), *cluster.get("worker", [])]
-    return found if len(found) > 1 else []
-
-
-def _join() -> None:
-    config = json.loads(os.environ["TF_CONFIG"])
-    task, chiefs = config["task"], len(config["cluster"].get("chief", []))
+def place_of_worker() -> tuple[int, int] | None:
+    """Returns this process' place in `TF_CONFIG`, and how many there are; or None."""
+    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    cluster = config.get("cluster", {})
+    chiefs, others = (len(cluster.get(kind, ())) for kind in ("chief", "worker"))
+    if chiefs + others < 2:
+        return None
+    task = config["task"]
     index = int(task["index"]) + (chiefs if task["type"] == "worker" else 0)
-    tf.distribute.MultiWorkerMirroredStrategy()  # starts the runtime of collectives
-    _JOINED.append(Workers(index, len(_addresses())))
+    return index, chiefs + others
 
 
 def share_inputs(

@@ -24,13 +24,13 @@ _GRACE = 20.0
 
 def position() -> int | None:
     """Returns this process' place among the workers of `TF_CONFIG`; None if alone."""
-    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
-    cluster = config.get("cluster", {})
-    chiefs, others = (len(cluster.get(kind, ())) for kind in ("chief", "worker"))
-    if chiefs + others < 2:
+    if "TF_CONFIG" not in os.environ:
         return None
-    task = config["task"]
-    return int(task["index"]) + (chiefs if task["type"] == "worker" else 0)
+    load_tensorflow()
+    from tfp_flows.models.workers import place_of_worker
+
+    place = place_of_worker()
+    return None if place is None else place[0]
 
 
 def launch(words: list[str], count: int) -> None:
