@@ -297,7 +297,8 @@ class DensityModel(KerasContract, abc.ABC):
         """The inputs of `call` after checking whether they are fit to train on."""
         fitness.check_arguments(**arguments)
         packed = self._packed(x, y)
-        fitness.screen(packed, model_inputs.column_names(x, y), self._adapter)
+        names = model_inputs.column_names(x, y)
+        fitness.screen(packed, names, self._adapter, self.has_density)
         return packed
 
     def _unpacked(self, inputs: Any) -> tuple[Any, Any, Any]:

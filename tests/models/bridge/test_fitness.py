@@ -10,8 +10,9 @@ import tensorflow as tf
 from tests.weights import values
 from tfp_flows import data
 from tfp_flows.architectures import coupling_flow
-from tfp_flows.distributions import Dequantized
+from tfp_flows.distributions import Dequantized, ImplicitDistribution
 from tfp_flows.models import BoostedFlow, FlowModel
+from tfp_flows.objectives import EnergyScore
 from tfp_flows.screening import DataWarning
 
 SMALL = {"num_layers": 1, "hidden_sizes": (8,), "transform": "affine", "seed": 1}
@@ -56,7 +57,7 @@ def test_the_words_are_those_of_the_command_line(x):
     assert warned(x) == []
 
 
-def test_a_mixture_warns_once_and_dequantized_columns_never(x):
+def test_a_mixture_warns_once_dequantized_columns_and_draws_never(x):
     x[:, 1] = np.rint(5 * x[:, 1])
     boosted = BoostedFlow(lambda j: coupling_flow(3, **SMALL), 2)
     boosted.compile("adam")
@@ -64,6 +65,9 @@ def test_a_mixture_warns_once_and_dequantized_columns_never(x):
         boosted.fit(x, epochs=1, batch_size=160, verbose=0)
     assert sum(w.category is DataWarning for w in caught) == 1
     model_of(Dequantized(coupling_flow(3, **SMALL), [0.0, 1.0, 0.0])).fit(x, verbose=0)
+    model = FlowModel(ImplicitDistribution(3, seed=0), objective=EnergyScore())
+    model.compile("adam")
+    model.fit(x, verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -73,16 +73,23 @@ def check_rows(
         _refuse(what, screening.unreadable(rows))
 
 
-def screen(packed: Any, names: tuple[Any, Any], adapter: DistributionAdapter) -> None:
+def screen(
+    packed: Any,
+    names: tuple[Any, Any],
+    adapter: DistributionAdapter,
+    has_density: bool = True,
+) -> None:
     """Refuses arrays that the model's dtype loses; warns of what has no density.
 
-    Columns that the distribution dequantizes may hold whole numbers. Of images whole
-    numbers are looked for, of a data set nothing: it may not fit into memory.
+    Columns that the distribution dequantizes may hold whole numbers, and any column of
+    one that is known by its draws alone. Of images whole numbers are looked for, of a
+    data set nothing: it may not fit into memory.
 
     Args:
         packed: x, or (x, context), checked.
         names: of the columns of x and of the context, where these have names.
         adapter: the distribution to train.
+        has_density: whether it has one.
 
     Raises:
         ValueError: numbers that the dtype loses.
@@ -94,7 +101,7 @@ def screen(packed: Any, names: tuple[Any, Any], adapter: DistributionAdapter) ->
     rows = _rows("x", x, context, names, adapter.dtype.name)
     _refuse("x", screening.unusable(rows))
     gridded = _gridded(adapter).reshape(-1)
-    if len(x) < _FEWEST_ROWS:
+    if not has_density or len(x) < _FEWEST_ROWS:
         return
     rows = _rows("x", x, context, names, adapter.dtype.name, gridded)
     if event != 1:
