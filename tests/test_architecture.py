@@ -84,6 +84,7 @@ ROOMS = {
             "linear",
             "tails",
             "two_samples",
+            "classes",
             "yardsticks",
         },
         {"fidelity"},

@@ -16,6 +16,7 @@ from tfp_flows.diagnostics.calibration import (
     rank_band,
     uniformity,
 )
+from tfp_flows.diagnostics.classes import ClassShares, class_shares
 from tfp_flows.diagnostics.comparison import Result, compare_scores
 from tfp_flows.diagnostics.fidelity import compare_samples
 from tfp_flows.diagnostics.forecasts import (
@@ -43,6 +44,7 @@ from tfp_flows.diagnostics.yardsticks import (
 )
 
 __all__ = [
+    "ClassShares",
     "Coverage",
     "Exceedances",
     "LayerVolume",
@@ -55,6 +57,7 @@ __all__ = [
     "VolumeMonitor",
     "VolumeReport",
     "Yardstick",
+    "class_shares",
     "classifier_two_sample_test",
     "column_distances",
     "column_ranks",

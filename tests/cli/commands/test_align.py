@@ -132,10 +132,18 @@ def test_rows_keep_their_context_and_count_by_weight(tmp_path):
     for name, scale in (("left", 1.0), ("right", 3.0)):
         treated = rng.integers(2, size=600)
         x = scale * (rng.normal(size=(600, 2)) + 6 * treated[:, None])
-        write(tmp_path / f"{name}.csv", "u,v,t,w", np.c_[x, treated, 1 + 3 * treated])
+        table = np.c_[x, treated, 1 + 3 * treated, x[:, 0] > 3 * scale]
+        write(tmp_path / f"{name}.csv", "u,v,t,w,class", table)
     words = ["--context", "t", "--weights", "w", "--transport-weight", "0.1"]
+    words += ["--labels", "class"]
     with small_models():
         assert main([*align(tmp_path, "run"), *words]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Classes, left → right" in page
+    there, _ = json.loads((tmp_path / "run" / "metrics.json").read_text())["directions"]
+    assert there["classes"]["labels"] == [0, 1]
+    assert min(there["classes"]["kept"]) > 0.8
+    assert not there["classes"]["differ"]
     run, left, out = (str(tmp_path / name) for name in ("run", "left.csv", "t.csv"))
     words = ["--from", "left", "--to", "right", "--out", out]
     assert main(["translate", run, left, *words]) == 0

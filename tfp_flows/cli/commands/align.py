@@ -6,6 +6,8 @@ import hashlib
 import pathlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import tfp_flows
 from tfp_flows import data
 from tfp_flows.cli.commands.fit import check_packages, train_or_leave
@@ -34,16 +36,18 @@ def run(namespace: argparse.Namespace) -> None:
     for source in options.data:
         place.check(source, **again)
     check_packages()
-    tables = _tables(options)
+    tables, labels = _tables(options)
     splits = {name: _split(options, table) for name, table in tables.items()}
     record = RunRecord(
         version=tfp_flows.__version__,
         options=dataclasses.asdict(options),
         schema=next(iter(tables.values())).schema,
-        fingerprint=_fingerprint(tables),
+        fingerprint=_fingerprint(tables, labels),
     )
     with place.opened(record, **again), naming(place.partial):
-        progress = train_or_leave(lambda: _train(options, tables, splits, place), place)
+        progress = train_or_leave(
+            lambda: _train(options, tables, labels, splits, place), place
+        )
         place.finish(overwrite=options.overwrite)
         progress.remove(place.final)
     print(
@@ -54,6 +58,7 @@ def run(namespace: argparse.Namespace) -> None:
 def _train(
     options: AlignOptions,
     tables: dict[str, data.Table],
+    labels: dict[str, np.ndarray],
     splits: dict[str, data.Split],
     place: RunDir,
 ) -> "Progress":
@@ -62,26 +67,30 @@ def _train(
     from tfp_flows.cli.results.alignment import write_alignment
     from tfp_flows.cli.training.alignment import AlignTask, train_alignment
 
-    task = AlignTask(options, tables, splits, place.partial)
+    task = AlignTask(options, tables, splits, place.partial, labels)
     model, progress = train_alignment(task)
     write_alignment(task, model, progress)
     return progress
 
 
-def _tables(options: AlignOptions) -> dict[str, data.Table]:
-    """The tables by domain, with the columns of the first in its order.
+def _tables(
+    options: AlignOptions,
+) -> tuple[dict[str, data.Table], dict[str, np.ndarray]]:
+    """The tables by domain, with the columns of the first in its order; their labels.
 
     Raises:
         RunError: fewer than two tables, names that repeat, or columns of one alone.
     """
     tables: dict[str, data.Table] = {}
+    labels: dict[str, np.ndarray] = {}
+    named = () if options.labels is None else (options.labels,)
     if len(options.data) < 2:
         raise RunError("expected two tables or more, received one: give one a domain")
     for source in options.data:
         table = data.load(
             source,
             columns=options.columns,
-            context=options.context,
+            context=(*(options.context or ()), *named) or None,
             weights=options.weights,
             exclude=options.exclude,
             drop_invalid=options.drop_invalid,
@@ -93,13 +102,30 @@ def _tables(options: AlignOptions) -> dict[str, data.Table]:
                 f"{source}: a domain is called after its file, and two are called "
                 f"{table.name!r}: rename one"
             )
+        if named:
+            table, labels[table.name] = _without_labels(table)
         for other in tables.values():
             table = _in_order(table, other)
         for note in data.check(table, integers="continuous"):
             print(f"{'note':<11}{note.spelled(in_flags)}", flush=True)
         tables[table.name] = table
         print(f"{'domain':<11}{table.name}, {table.num_rows:,} rows", flush=True)
-    return tables
+    return tables, labels
+
+
+def _without_labels(table: data.Table) -> tuple[data.Table, np.ndarray]:
+    """The table and its last column of context, which is of neither role."""
+    *names, name = table.context_columns
+    columns = np.asarray(table.context)
+    labels = columns[:, -1]
+    if not np.isfinite(labels).all():
+        raise RunError(
+            f"{table.name}: column {name!r} of --labels holds NaN or infinities: give "
+            "each row a number, or leave such rows out with --drop-invalid"
+        )
+    context = columns[:, :-1] if names else None
+    kept = dataclasses.replace(table, context=context, context_columns=tuple(names))
+    return kept, labels
 
 
 def _split(options: AlignOptions, table: data.Table) -> data.Split:
@@ -129,8 +155,9 @@ def _in_order(table: data.Table, first: data.Table) -> data.Table:
     )
 
 
-def _fingerprint(tables: dict[str, data.Table]) -> str:
+def _fingerprint(tables: dict[str, data.Table], labels: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name, table in tables.items():
         digest.update(f"{name}\0{table.fingerprint()}\0".encode())
+        digest.update(labels.get(name, np.zeros(0)).tobytes())
     return digest.hexdigest()

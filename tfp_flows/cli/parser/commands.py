@@ -16,7 +16,7 @@ from tfp_flows.cli.parser.options import (
     add_training_options,
     add_weights,
 )
-from tfp_flows.cli.parser.types import integer, real
+from tfp_flows.cli.parser.types import integer, one_name, real
 
 __all__ = ["add_commands"]
 
@@ -164,6 +164,13 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
         exclude=("E,F", "to leave out; a name with a comma in double quotes"),
     )
     add_weights(table)
+    table.add_argument(
+        "--labels",
+        type=one_name,
+        metavar="L",
+        help="column of numbers that name the rows' classes, not translated: the "
+        "report says what becomes of each class",
+    )
     add_reading_options(table)
     add_run_options(align.add_argument_group("run"))
 

@@ -21,6 +21,8 @@ from tfp_flows.cli.runs.files import write_json
 from tfp_flows.cli.training.alignment import AlignTask
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.diagnostics import (
+    ClassShares,
+    class_shares,
     classifier_two_sample_test,
     column_distances,
     energy_distance,
@@ -45,6 +47,7 @@ class Direction(NamedTuple):
         accuracy: of a classifier that tells them apart: before, after, null.
         columns: Wasserstein's distance of each column: before, after, null, [3, D].
         extrapolated: share of translated rows that lie outside.
+        classes: what becomes of each class; None without labels.
     """
 
     source: str
@@ -53,6 +56,7 @@ class Direction(NamedTuple):
     accuracy: tuple[float, float, float]
     columns: np.ndarray
     extrapolated: float
+    classes: ClassShares | None
 
 
 def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> None:
@@ -63,7 +67,7 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
         model: the best model.
         progress: the end of training.
     """
-    folder, test = task.folder, task.part("test")
+    folder, test, labels = task.folder, task.part("test"), task.test_labels()
     model.save(folder / MODEL)
     # Keras and TensorFlow print a page of signatures otherwise.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -78,14 +82,19 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
     )
     rng = np.random.default_rng(task.options.seed)
     directions = [
-        _measured(model, test, densities, source, target, rng)
+        _measured(model, test, labels, densities, source, target, rng)
         for source, target in itertools.permutations(test, 2)
     ]
     content = {
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "directions": [
-            {**one._asdict(), "columns": one.columns.tolist()} for one in directions
+            {
+                **one._asdict(),
+                "columns": one.columns.tolist(),
+                "classes": one.classes and one.classes._asdict(),
+            }
+            for one in directions
         ],
     }
     write_json(folder / "metrics.json", content)
@@ -97,6 +106,7 @@ def write_alignment(task: AlignTask, model: AlignFlow, progress: Progress) -> No
 def _measured(
     model: AlignFlow,
     tables: dict[str, data.Table],
+    labels: dict[str, np.ndarray],
     densities: dict[str, np.ndarray],
     source: str,
     target: str,
@@ -136,6 +146,12 @@ def _measured(
         accuracies,
         np.array(columns),
         float(np.mean(is_extrapolated(inside, len(y)))),
+        class_shares(
+            *(translated[some] / scale, labels[source][some]),
+            *(y[others] / scale, labels[target][others]),
+        )
+        if labels
+        else None,
     )
 
 
@@ -187,6 +203,8 @@ def _write_report(
     ]
     for one in directions:
         parts.append(_column_section(task, one))
+        if one.classes is not None:
+            parts.append(_class_section(one, one.classes))
         if task.schema.columns[1:]:
             parts.append(_field(task, model, one))
     counts = {name: f"{table.num_rows:,} rows" for name, table in task.tables.items()}
@@ -214,6 +232,26 @@ def _column_section(task: AlignTask, one: Direction) -> str:
         f"{one.source} → {one.target}",
         "Wasserstein's distance of each column, in standard deviations of the target.",
         page.table(["column", "before", "after", "real rows"], rows),
+    )
+
+
+def _class_section(one: Direction, classes: ClassShares) -> str:
+    cells = (
+        [f"{label:g}", *(f"{share:.0%}" for share in shares)]
+        for label, *shares in zip(*classes[:5], strict=True)
+    )
+    verdict = (
+        "Shares differ by more than chance: a translation that matches the domains as "
+        "a whole has to turn rows of one class into rows of another. Give --weights "
+        "that make the shares equal, or translate class by class."
+        if classes.differ
+        else "Shares differ by no more than chance."
+    )
+    return page.section(
+        f"Classes, {one.source} → {one.target}",
+        "Share of each class in both domains; how many translated rows have a nearest "
+        f"row of the target of their own class, and how many real ones. {verdict}",
+        page.table(("class", one.source, one.target, "kept", "real rows"), cells),
     )
 
 

@@ -114,6 +114,7 @@ class AlignOptions(_Options):
     context: tuple[str, ...] | None = None
     weights: str | None = None
     transport_weight: float = 0.0
+    labels: str | None = None
 
 
 def _text(value: object) -> str:

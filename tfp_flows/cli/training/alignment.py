@@ -30,12 +30,14 @@ class AlignTask:
         tables: all rows, by domain.
         splits: which rows are for what, by domain.
         folder: where to write.
+        labels: a number for the class of each row, by domain; empty without labels.
     """
 
     options: AlignOptions
     tables: dict[str, data.Table]
     splits: dict[str, data.Split]
     folder: pathlib.Path
+    labels: dict[str, np.ndarray]
 
     @functools.cached_property
     def schema(self) -> data.Schema:
@@ -51,6 +53,14 @@ class AlignTask:
         if name == "train":
             return parts
         return {domain: part.equally_weighted() for domain, part in parts.items()}
+
+    def test_labels(self) -> dict[str, np.ndarray]:
+        """The labels of `part("test")`, by domain."""
+        return {
+            domain: labels[rows][self.tables[domain].take(rows).equal_rows()]
+            for domain, labels in self.labels.items()
+            for rows in [self.splits[domain].test]
+        }
 
 
 def train_alignment(task: AlignTask) -> tuple[AlignFlow, Progress]:
