@@ -8,11 +8,11 @@ fifths of their rows, which training draws from (mnist5k: images pooled to 7 × 
 velocity of 3 × 64 tanh units, of 2 × 64 for tables, T = 0.5, N(0, I), batch 128, Adam
 1e-3 falling to 0 along a cosine, trained with steps shared by the batch at tolerance
 1e-4 under XLA; exact trace. Tested on up to 4,000 other rows at one common tolerance,
-1e-5, each row with its own steps: negative log-likelihood in nats of the raw rows (of a table, of the whitened ones),
-calls a row (mean and most), and the penalty of unit weight. The last two columns of
-calls are Dormand–Prince with a step for the whole batch: at 1e-5, and at rtol 1e-6 and
-atol 1e-8. The published scripts compare the last column without a penalty with the one
-before it with a penalty.
+1e-5, each row with its own steps: negative log-likelihood in nats of the raw rows (of a
+table, of the whitened ones), calls a row (mean and most), and the penalty of unit
+weight. The last two columns of calls are Dormand–Prince with a step for the whole
+batch: at 1e-5, and at rtol 1e-6 and atol 1e-8. The published scripts compare the last
+column without a penalty with the one before it with a penalty.
 
 Paper: Huang and Yeh (2021), arXiv:2012.04228; its abstract: 42 % to 71 % fewer calls.
 """
