@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from engression import Engressor
 
-HIDDEN, NOISE, BATCH, RATE, NUM_DRAWS = 100, 100, 512, 1e-3, 199
+HIDDEN, NOISE, BATCH, RATE, NUM_DRAWS = 100, 100, 512, 3e-3, 199
 
 
 def main(path, seed, epochs, out):
