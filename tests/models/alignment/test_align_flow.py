@@ -1,5 +1,7 @@
 """Exact translation, and what training needs: domains by themselves, no pairs."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -211,6 +213,25 @@ def test_a_training_in_two_parts_is_the_training_in_one(trained, data, tmp_path)
         values(loaded.variables), values(trained[0].variables), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_a_step_counts_when_its_rows_have_come(data):
+    model, seen = compiled(), []
+
+    def late(index):
+        time.sleep(0.05)
+        seen.append(int(model.position))
+        return index
+
+    def batch(index):
+        index = tf.numpy_function(late, [index], tf.int64)
+        with tf.control_dependencies([index]):
+            return {name: tf.identity(part[:8]) for name, part in data.items()}
+
+    model.adapt(data)
+    model.fit(tf.data.Dataset.range(3).map(batch), epochs=2, verbose=0)
+    # Before the first step some rows are looked at.
+    assert seen[-6:] == list(range(6))
 
 
 def test_a_served_model_translates_without_critics(trained, data, tmp_path):

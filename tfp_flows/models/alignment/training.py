@@ -58,7 +58,10 @@ class TrainedFlows(DomainFlows, abc.ABC):
                 total += objective.slope_penalty(batch, translated, self.seeds.next())
             self.critic_optimizer.apply(tape.gradient(total, weights), weights)
             terms |= judged
-        self.position.assign_add(1)
+        # A data set reads it for the first batch of an epoch, in a thread of its own:
+        # not before this step has its rows.
+        with tf.control_dependencies([loss]):
+            self.position.assign_add(1)
         return self._shown(loss, terms, batch)
 
     def test_step(self, data: Any) -> dict[str, Any]:
