@@ -145,9 +145,9 @@ def test_killed_twenty_times_nothing_lacks_and_nothing_is_twice(fitted, tmp_path
     folder = tmp_path / "parts"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(80):
-        frame = pd.DataFrame(rng.normal(size=(15_000, 3)), columns=list("abc"))
-        frame.to_parquet(folder / f"{number:02}.parquet")
+    for number in range(120):
+        frame = pd.DataFrame(rng.normal(size=(20_000, 3)), columns=list("abc"))
+        frame.to_parquet(folder / f"{number:03}.parquet")
 
     def start(out):
         words = ["score", fitted[0], f"{folder}/*.parquet", "--out", tmp_path / out]
@@ -163,15 +163,17 @@ def test_killed_twenty_times_nothing_lacks_and_nothing_is_twice(fitted, tmp_path
         to_first = time.monotonic() - began
         never.communicate(timeout=300)
     assert never.returncode == 0
+    a_file = (time.monotonic() - began - to_first) / 119
     # A third of the kills while the model loads, the others in the midst of scoring.
     moments = random.Random(0)
     for kill in range(20):
         with start("killed") as process:
             if kill % 3 == 0:
-                time.sleep(moments.uniform(0, 1.2 * to_first))
+                time.sleep(moments.uniform(0, to_first))
             else:
-                process.stdout.readline()
-                time.sleep(moments.uniform(0, 0.8))
+                for _ in range(moments.randint(1, 4)):
+                    process.stdout.readline()
+                time.sleep(moments.uniform(0, 1.5 * a_file))
             process.kill()
         assert process.returncode == -signal.SIGKILL, "too little was left to kill"
     with start("killed") as last:
@@ -183,7 +185,7 @@ def test_killed_twenty_times_nothing_lacks_and_nothing_is_twice(fitted, tmp_path
     )
     assert sorted(received) == sorted(expected)
     assert received == expected
-    assert len(scores(tmp_path / "killed")) == 80 * 15_000
+    assert len(scores(tmp_path / "killed")) == 120 * 20_000
 
 
 def test_scores_in_the_format_of_the_rows(fitted, parts, tmp_path, refused):

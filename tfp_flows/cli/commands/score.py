@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.results.fitted import MODEL, SAVED_MODEL, FittedRun
-from tfp_flows.cli.runs.shards import Shards, is_pattern
+from tfp_flows.cli.runs.shards import Shards
 from tfp_flows.cli.runs.target import announce, check_target
 from tfp_flows.cli.scoring.ray_data import ServedModel, load_ray, score_on_ray
 from tfp_flows.cli.scoring.scorer import Rows, Scorer, finite_rows
 from tfp_flows.cli.startup import load_tensorflow
+from tfp_flows.data import is_pattern
 
 __all__ = ["run"]
 

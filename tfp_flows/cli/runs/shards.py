@@ -9,15 +9,10 @@ import pathlib
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.runs.files import reading, write_json
 
-__all__ = ["Shards", "is_pattern"]
+__all__ = ["Shards"]
 
 _RECORD = "scores.json"
 _ENDINGS = (".csv", ".parquet")
-
-
-def is_pattern(source: str) -> bool:
-    """Whether the name stands for many files, and is none itself."""
-    return glob.has_magic(source) and not pathlib.Path(source).exists()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,8 +85,9 @@ class _Actor:
 
 def load_ray() -> Any:
     """Returns Ray, or says what to install."""
-    # It would report to its makers.
+    # It would report to its makers, and on its own doings.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
