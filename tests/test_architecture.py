@@ -52,11 +52,12 @@ ROOMS = {
         {"autoregressive", "continuous", "coupling", "semi_autoregressive"},
     ],
     "cli": [
-        {"errors", "flows", "rows", "startup"},
+        {"errors", "flows", "parts", "rows", "startup"},
         {"parser"},
         {"runs"},
         {"training"},
         {"results"},
+        {"scoring"},
         {"commands"},
     ],
     "data": [

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.networks import MaskedAutoregressiveNetwork
+from tfp_flows.networks.conditioner import network_policy
 from tfp_flows.ops import Affine, ElementwiseTransform
 
 __all__ = ["MaskedAutoregressive"]
@@ -29,6 +30,7 @@ class MaskedAutoregressive(TrainableBijector):
         activation: Keras activation of the network.
         seed: makes the initial weights reproducible.
         dtype: dtype of the event and the weights.
+        network_dtype: policy of the network, see `network_policy`.
         validate_args: as in TFP.
         name: name of the bijector; it keys the context in a `tfb.Chain`.
 
@@ -51,6 +53,7 @@ class MaskedAutoregressive(TrainableBijector):
         activation: str = "relu",
         seed: int | None = None,
         dtype: Any = "float32",
+        network_dtype: str | None = None,
         validate_args: bool = False,
         name: str = "masked_autoregressive",
     ) -> None:
@@ -63,6 +66,7 @@ class MaskedAutoregressive(TrainableBijector):
             )
         self.event_size = event_size
         self.transform = Affine() if transform is None else transform
+        policy = network_policy(dtype, network_dtype)
         network = MaskedAutoregressiveNetwork(
             event_size,
             hidden_sizes=hidden_sizes,
@@ -70,10 +74,11 @@ class MaskedAutoregressive(TrainableBijector):
             context_size=context_size,
             activation=activation,
             seed=seed,
-            dtype=tf.as_dtype(dtype).name,
+            dtype=policy,
             name=f"{name}_network",
         )
         super().__init__(
+            parameters={"network_dtype": policy},
             network=network,
             dtype=dtype,
             validate_args=validate_args,

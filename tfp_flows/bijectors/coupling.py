@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.networks import MLP, ConvNet
+from tfp_flows.networks.conditioner import network_policy
 from tfp_flows.ops import Affine, ElementwiseTransform
 
 __all__ = ["Coupling"]
@@ -33,6 +34,7 @@ class Coupling(TrainableBijector):
         activation: Keras activation of the conditioner.
         seed: makes the initial weights reproducible.
         dtype: dtype of the event and the weights.
+        network_dtype: policy of the network, see `network_policy`.
         validate_args: as in TFP.
         name: name of the bijector; it keys the context in a `tfb.Chain`.
 
@@ -56,6 +58,7 @@ class Coupling(TrainableBijector):
         activation: str = "relu",
         seed: int | None = None,
         dtype: Any = "float32",
+        network_dtype: str | None = None,
         validate_args: bool = False,
         name: str = "coupling",
     ) -> None:
@@ -64,6 +67,7 @@ class Coupling(TrainableBijector):
         self.flip = flip
         self.num_passing = shape[-1] // 2
         self.num_transformed = shape[-1] - self.num_passing
+        policy = network_policy(dtype, network_dtype)
         network = (MLP if len(shape) == 1 else ConvNet)(
             self.num_passing,
             self.num_transformed,
@@ -72,10 +76,11 @@ class Coupling(TrainableBijector):
             context_size=context_size,
             activation=activation,
             seed=seed,
-            dtype=tf.as_dtype(dtype).name,
+            dtype=policy,
             name=f"{name}_network",
         )
         super().__init__(
+            parameters={"network_dtype": policy},
             event_ndims=len(shape),
             network=network,
             dtype=dtype,

@@ -11,6 +11,7 @@ from tfp_flows.bijectors.structure.conditioning import context_arguments
 from tfp_flows.bijectors.structure.walk import leaves
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.networks import MaskedAutoregressiveNetwork
+from tfp_flows.networks.conditioner import network_policy
 
 __all__ = ["SemiAutoregressive"]
 
@@ -43,6 +44,7 @@ class SemiAutoregressive(TrainableBijector):
         activation: Keras activation of the network.
         seed: makes the initial weights reproducible.
         dtype: dtype of the event and the weights.
+        network_dtype: policy of the network, see `network_policy`.
         validate_args: as in TFP.
         name: name of the bijector; it keys the context in a `tfb.Chain`.
 
@@ -70,6 +72,7 @@ class SemiAutoregressive(TrainableBijector):
         activation: str = "relu",
         seed: int | None = None,
         dtype: Any = "float32",
+        network_dtype: str | None = None,
         validate_args: bool = False,
         name: str = "semi_autoregressive",
     ) -> None:
@@ -79,6 +82,7 @@ class SemiAutoregressive(TrainableBijector):
         self._groups = _groups(self.block_sizes, self.transforms)
         joined = np.concatenate([group.columns.reshape(-1) for group in self._groups])
         self._order = np.argsort(joined)
+        policy = network_policy(dtype, network_dtype)
         network = MaskedAutoregressiveNetwork(
             sum(self.block_sizes),
             block_sizes=self.block_sizes,
@@ -87,14 +91,18 @@ class SemiAutoregressive(TrainableBijector):
             context_size=context_size,
             activation=activation,
             seed=seed,
-            dtype=tf.as_dtype(dtype).name,
+            dtype=policy,
             name=f"{name}_network",
         )
         # From zeros no transform would learn to use them.
         kernel = network.output_layer.kernel
         kernel.assign(network.initializer(len(hidden_sizes))(kernel.shape))
         super().__init__(
-            network=network, dtype=dtype, validate_args=validate_args, name=name
+            parameters={"network_dtype": policy},
+            network=network,
+            dtype=dtype,
+            validate_args=validate_args,
+            name=name,
         )
 
     def conditionals(

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.cli.parts import as_events, in_parts
 from tfp_flows.data import Schema
 from tfp_flows.distributions.structure import noise_points
 from tfp_flows.models import DensityModel
@@ -47,11 +48,12 @@ def event_arrays(
         [N, event...], and [N, C] or None.
     """
     distribution = model.distribution
-    dtype = distribution.dtype.as_numpy_dtype
-    shape = [len(values), *distribution.event_shape.as_list()]
-    with np.errstate(over="ignore"):
-        x = values.astype(dtype).reshape(shape)
-        return x, None if context is None else context.astype(dtype)
+    return as_events(
+        values,
+        context,
+        distribution.event_shape.as_list(),
+        distribution.dtype.as_numpy_dtype,
+    )
 
 
 def log_density_function(
@@ -61,22 +63,13 @@ def log_density_function(
 
     A row so far out that its log-density is no finite number has minus infinity.
     """
-    compiled = tf.function(model.log_prob, reduce_retracing=True)
-
-    def log_density(values: np.ndarray, context: np.ndarray | None) -> np.ndarray:
-        size = rows_at_a_time(model.distribution)
-        x, context = event_arrays(model, values, context)
-        parts = [
-            compiled(
-                tf.constant(x[start : start + size]),
-                None if context is None else tf.constant(context[start : start + size]),
-            ).numpy()
-            for start in range(0, len(x), size)
-        ]
-        scores = np.concatenate(parts).astype("float64")
-        return np.where(np.isfinite(scores), scores, -np.inf)
-
-    return log_density
+    distribution = model.distribution
+    return in_parts(
+        tf.function(model.log_prob, reduce_retracing=True),
+        distribution.event_shape.as_list(),
+        distribution.dtype.as_numpy_dtype,
+        rows_at_a_time(distribution),
+    )
 
 
 def draw_forecasts(

@@ -7,6 +7,7 @@ from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import DataError, missing_package
 from tfp_flows.data.load import load, load_like, read_table
 from tfp_flows.data.particles import PARTICLE_SETS, relative
+from tfp_flows.data.sources.parts import is_pattern
 from tfp_flows.data.split import Split, split_rows
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
@@ -24,6 +25,7 @@ __all__ = [
     "check_bounds",
     "check_finite",
     "describe",
+    "is_pattern",
     "load",
     "load_builtin",
     "load_like",

@@ -11,6 +11,7 @@ from tfp_flows.data.categories import Categories, expand
 from tfp_flows.data.columns import choose_columns, with_target
 from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.data.sources.open import open_file, open_source
+from tfp_flows.data.sources.parts import is_pattern
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
@@ -26,7 +27,7 @@ def load(source: str | pathlib.Path, **options: Any) -> Table:
     """Loads a built-in set by name, or else reads a file.
 
     Args:
-        source: a name, or a file.
+        source: a name, or a file, or a pattern of files, as for `read_table`.
         **options: as for `read_table`.
 
     Example:
@@ -45,7 +46,8 @@ def read_table(path: str | pathlib.Path, **options: Any) -> Table:
     tabs or bars, and have decimal commas then.
 
     Args:
-        path: the file.
+        path: the file, or a pattern of files with the same columns, such as
+            "parts/*.parquet", whose rows follow each other by name of file.
         **options: all optional.
             columns: names of the modeled columns; None for all that remain.
             target: names of the columns to predict: they are modeled, and `context`
@@ -138,7 +140,7 @@ def _table(
     **fields: Any,
 ) -> Table:
     return Table(
-        name=pathlib.Path(source).stem,
+        name=_name(pathlib.Path(source)),
         values=values,
         columns=schema.columns,
         context=context,
@@ -152,3 +154,8 @@ def _table(
         particle_shape=schema.particle_shape,
         **fields,
     )
+
+
+def _name(path: pathlib.Path) -> str:
+    """Of many files that of their folder."""
+    return path.resolve().parent.name if is_pattern(path) else path.stem

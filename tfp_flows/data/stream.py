@@ -25,7 +25,8 @@ def stream_rows(
     time, but for `.npz` files and built-in sets, which are loaded whole.
 
     Args:
-        source: a `.csv`, `.parquet`, `.npy` or `.npz` file, or a built-in set's name.
+        source: a `.csv`, `.parquet`, `.npy` or `.npz` file, a pattern of such as for
+            `read_table`, or a built-in set's name.
         schema: what the rows of the data that the model was fitted to held.
         batch_size: rows of a batch; the last may be smaller.
 

@@ -18,6 +18,7 @@ from tfp_flows.models.bridge.quantiles import sample_quantiles
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
+from tfp_flows.models.bridge.tracking import keras_layers
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
 from tfp_flows.models.paths import (
     log_prob_with_calls,
@@ -50,7 +51,7 @@ class DensityModel(KerasContract, abc.ABC):
 
     def __init__(self, distribution: tfd.Distribution, *, name: str) -> None:
         adapter = DistributionAdapter(distribution)
-        warn_of_policy()
+        warn_of_policy(keras_layers(distribution))
         super().__init__(name=name, dtype=adapter.dtype.name)
         self.seeds = SeedSequence()
         self._hold(adapter)

@@ -7,7 +7,35 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Conditioner"]
+__all__ = ["Conditioner", "network_policy"]
+
+_MIXED = "mixed_bfloat16"
+
+
+def network_policy(dtype: Any, network_dtype: str | None = None) -> str:
+    """Returns the Keras dtype policy of a network inside a bijector.
+
+    bfloat16 has the range of float32, and 8 bits of its 24: it is for products of
+    weights alone. Parameters, log-determinants and events stay in `dtype`.
+
+    Args:
+        dtype: of the event and the weights.
+        network_dtype: `dtype`, or "mixed_bfloat16" with float32. None: what Keras'
+            global policy says, where that is one of the two.
+
+    Raises:
+        ValueError: another policy, such as "mixed_float16", whose numbers end at 65504.
+    """
+    dtype = tf.as_dtype(dtype).name
+    if network_dtype is None:
+        mixed = dtype == "float32" and keras.config.dtype_policy().name == _MIXED
+        return _MIXED if mixed else dtype
+    if network_dtype != dtype and (dtype, network_dtype) != ("float32", _MIXED):
+        raise ValueError(
+            f"network_dtype must be the dtype of the event, {dtype!r}, or {_MIXED!r} "
+            f"where that is float32; received {network_dtype!r}."
+        )
+    return network_dtype
 
 
 class Conditioner(keras.layers.Layer):
@@ -25,7 +53,8 @@ class Conditioner(keras.layers.Layer):
         context_size: features of the context, None without one.
         activation: Keras activation of the hidden layers, of each unit by itself.
         seed: makes the initial weights reproducible.
-        dtype: dtype of weights and computation.
+        dtype: dtype of weights and computation, or a policy of both: of the products of
+            layers, not of the context's statistics and the parameters.
         name: name of the layer.
         **kwargs: of `keras.layers.Layer`.
 
@@ -50,6 +79,8 @@ class Conditioner(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
+        # Of a year bfloat16 keeps the decade: casts come after the standardization.
+        self.autocast = self.compute_dtype == self.variable_dtype
         if any(size < 1 for size in hidden_sizes):
             raise ValueError(
                 f"hidden_sizes must be positive, received {tuple(hidden_sizes)}."
@@ -86,6 +117,7 @@ class Conditioner(keras.layers.Layer):
             shape=(self.context_size,),
             initializer=initializer,
             trainable=False,
+            autocast=False,
             name=name,
         )
 
@@ -160,8 +192,15 @@ class Conditioner(keras.layers.Layer):
         hidden = tf.transpose(tf.reshape(hidden, [-1, hidden.shape[-1]]))
         for layer in (*self.hidden_layers, self.output_layer):
             kernel, bias = self.kernel_of(layer), tf.convert_to_tensor(layer.bias)
-            hidden = tf.linalg.matmul(kernel, hidden, transpose_a=True)
-            hidden = layer.activation(hidden + bias[:, tf.newaxis])
+            hidden = tf.linalg.matmul(
+                tf.cast(kernel, self.compute_dtype),
+                tf.cast(hidden, self.compute_dtype),
+                transpose_a=True,
+            )
+            if layer is self.output_layer:
+                hidden = tf.cast(hidden, self.variable_dtype)
+            bias = tf.cast(bias, hidden.dtype)[:, tf.newaxis]
+            hidden = layer.activation(hidden + bias)
         parameters = tf.reshape(hidden, [self.num_parameters, outputs, -1])
         parameters = tf.transpose(parameters, [2, 0, 1])
         if x.shape.rank == 2:

@@ -82,7 +82,7 @@ class ConvNet(Conditioner):
         hidden = tf.ensure_shape(tf.reshape(hidden, flat), [None, *static])
         for layer in self.hidden_layers:
             hidden = layer(hidden)
-        output = self.output_layer(hidden)
+        output = tf.cast(self.output_layer(hidden), x.dtype)
         return tf.reshape(
             output,
             tf.concat([shape[:-1], [self.num_parameters, self.output_channels]], 0),

@@ -112,7 +112,8 @@ class MaskedAutoregressiveNetwork(Conditioner):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns x with xᵢ = inverse(yᵢ; θᵢ(x₁ … xᵢ₋₁, c)), and log dx/dy.
 
-        Costs a few evaluations of the network, not one a feature.
+        Costs a few evaluations of the network, not one a feature; in mixed precision
+        one a feature, as parameters have to be those of a call to the last bit.
 
         Args:
             inverse: y, [N], and parameters, [num_parameters, N] → x, log dx/dy;
@@ -123,6 +124,8 @@ class MaskedAutoregressiveNetwork(Conditioner):
         Returns:
             Both [batch..., D].
         """
+        if self.compute_dtype != self.variable_dtype:
+            return self._solve_in_turn(inverse, y, context)
         joined = self.with_context(y, context)
         joined = tf.reshape(joined, [-1, joined.shape[-1]])
         # Nothing can be scattered into no rows: one stands in for them.
@@ -136,6 +139,21 @@ class MaskedAutoregressiveNetwork(Conditioner):
             joined[:, self.event_size :],
         )
         x, log_slope = (tf.reshape(part[:num_rows], tf.shape(y)) for part in solution)
+        return x, log_slope
+
+    def _solve_in_turn(
+        self, inverse: Callable, y: tf.Tensor, context: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def find_feature(step: tf.Tensor, x: tf.Tensor, _: tf.Tensor) -> Any:
+            found, log_slope = inverse(y, self(x, context))
+            # What is not known yet stays zero: infinities would reach the others.
+            known = tf.range(self.event_size) <= step
+            return step + 1, tf.where(known, found, 0), log_slope
+
+        start = (tf.constant(0), tf.zeros_like(y), tf.zeros_like(y))
+        _, x, log_slope = tf.while_loop(
+            lambda *_: True, find_feature, start, maximum_iterations=self.event_size
+        )
         return x, log_slope
 
     def get_config(self) -> dict[str, Any]:

@@ -78,6 +78,12 @@ class Continuous(TrainableBijector):
                 f"end_time: expected a positive number, received {end_time}: data is "
                 "at time 0, the base at end_time, and the inverse runs backwards."
             )
+        if network.compute_dtype != network.variable_dtype:
+            raise ValueError(
+                f"network: expected a velocity in one dtype, received {network.name} "
+                f"of policy {network.dtype_policy.name}, whose rounding no tolerance "
+                'of a solver allows: build it with dtype="float32".'
+            )
         self.end_time = float(end_time)
         self.solver = solver
         self.training_solver = training_solver or _sharing_steps(solver)

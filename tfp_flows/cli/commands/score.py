@@ -1,113 +1,105 @@
 """`tfp-flows score`: the log-density and outlier p-value of each row, streamed."""
 
 import argparse
-import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import numpy as np
-
-from tfp_flows.cli.results.fitted import MODEL, FittedRun
-from tfp_flows.cli.runs.shards import Shards, is_pattern
-from tfp_flows.cli.runs.target import announce, check_target, new_text
+from tfp_flows.cli.errors import RunError
+from tfp_flows.cli.results.fitted import MODEL, SAVED_MODEL, FittedRun
+from tfp_flows.cli.runs.shards import Shards
+from tfp_flows.cli.runs.target import announce, check_target
+from tfp_flows.cli.scoring.ray_data import ServedModel, load_ray, score_on_ray
+from tfp_flows.cli.scoring.scorer import Rows, Scorer, finite_rows
 from tfp_flows.cli.startup import load_tensorflow
-from tfp_flows.data import DataError, Schema, stream_rows
-from tfp_flows.diagnostics import p_values
+from tfp_flows.data import is_pattern
 
 __all__ = ["run"]
 
-_ROWS_AT_A_TIME = 8192
-
-Batch = tuple[np.ndarray, np.ndarray | None]
-Rows = Iterator[tuple[Batch, np.ndarray]]
-Scores = tuple[np.ndarray, np.ndarray]
-Scorer = Callable[[np.ndarray, np.ndarray | None], Scores]
+Pairs = list[tuple[pathlib.Path, pathlib.Path]]
 
 
 def run(namespace: argparse.Namespace) -> None:
-    """Writes the log-density and the p-value of each row to a .csv file.
+    """Writes the log-density and the p-value of each row to a file.
 
-    A row so far out that its log-density is no finite number gets minus infinity and
-    the smallest p-value, 1 / (n + 1) with n held-out rows. Of a pattern of files each
-    has its own scores; those that are complete are not computed again.
+    Of a pattern of files each has its own scores; those that are complete are not
+    computed again.
     """
+    on_ray = namespace.engine == "ray"
+    if namespace.workers is not None and not on_ray:
+        raise RunError("--workers: for --engine ray alone: add it, or leave this out")
     if is_pattern(namespace.data):
         _score_shards(namespace)
         return
+    if on_ray:
+        raise RunError(
+            f"--engine ray: shares out files, expected a pattern such as "
+            f"'parts/*.parquet', received {namespace.data}: leave it out for one file"
+        )
     target = check_target(
         namespace.out,
-        (".csv",),
+        (".csv", ".parquet"),
         run=namespace.run,
         data=namespace.data,
         overwrite=namespace.overwrite,
     )
     fitted = FittedRun.read(namespace.run)
     rows = _rows(namespace, fitted, namespace.data)
-    count = _write(_scorer(fitted), rows, target)
+    count = _scorer(fitted).write(rows, target)
     announce(f"{count:,} rows scored: {namespace.out}", target)
 
 
 def _score_shards(namespace: argparse.Namespace) -> None:
     shards = Shards.find(namespace.data, namespace.out)
+    if namespace.engine == "ray":
+        load_ray()
     fitted = FittedRun.read(namespace.run)
     shards.claim(fitted.folder / MODEL, overwrite=namespace.overwrite)
     missing = shards.missing
     done, count = len(shards.pairs) - len(missing), 0
-    if missing:
-        scorer = _scorer(fitted)
-    for number, (source, target) in enumerate(missing, start=done + 1):
-        rows = _write(scorer, _rows(namespace, fitted, str(source)), target)
+    scored = _on_ray if namespace.engine == "ray" else _in_turn
+    finished = scored(namespace, fitted, missing) if missing else ()
+    for number, (target, rows) in enumerate(finished, start=done + 1):
         print(f"{number}/{len(shards.pairs)}  {rows:,} rows  {target}", flush=True)
         count += rows
     there = f"; {done} files had their scores" if done else ""
     print(f"{count:,} rows scored: {namespace.out}{there}")
 
 
+def _in_turn(
+    namespace: argparse.Namespace, fitted: FittedRun, pairs: Pairs
+) -> Iterator[tuple[pathlib.Path, int]]:
+    scorer = _scorer(fitted)
+    for source, target in pairs:
+        yield target, scorer.write(_rows(namespace, fitted, str(source)), target)
+
+
+def _on_ray(
+    namespace: argparse.Namespace, fitted: FittedRun, pairs: Pairs
+) -> Iterator[tuple[pathlib.Path, int]]:
+    reference, _ = fitted.held_out()
+    load_tensorflow()
+    from tfp_flows.cli.rows import rows_at_a_time
+
+    distribution = fitted.model().distribution
+    model = ServedModel(
+        fitted.folder.resolve() / SAVED_MODEL,
+        tuple(distribution.event_shape),
+        distribution.dtype.name,
+        rows_at_a_time(distribution),
+        reference,
+        fitted.schema,
+        namespace.drop_invalid,
+    )
+    yield from score_on_ray(model, pairs, namespace.workers or 1)
+
+
 def _rows(namespace: argparse.Namespace, fitted: FittedRun, source: str) -> Rows:
-    """The rows; the first are read at once, as most mistakes show in them."""
-    batches = _finite_rows(source, fitted.schema, drop_invalid=namespace.drop_invalid)
-    return itertools.chain([next(batches)], batches)
+    return finite_rows(source, fitted.schema, drop_invalid=namespace.drop_invalid)
 
 
 def _scorer(fitted: FittedRun) -> Scorer:
-    """Returns a function to log-densities and p-values."""
     reference, _ = fitted.held_out()
     load_tensorflow()
     from tfp_flows.cli.rows import log_density_function
 
-    log_density = log_density_function(fitted.model())
-
-    def scored(values: np.ndarray, context: np.ndarray | None) -> Scores:
-        scores = log_density(values, context)
-        return scores, p_values(scores, reference)
-
-    return scored
-
-
-def _write(scorer: Scorer, rows: Rows, target: pathlib.Path | None) -> int:
-    count = 0
-    with new_text(target) as lines:
-        lines.write("log_density,p_value\n")
-        for batch, finite in rows:
-            pairs = zip(*scorer(*batch), strict=True)
-            text = (f"{score:.9g},{p:.6g}\n" for score, p in pairs)
-            lines.writelines(next(text) if scored else ",\n" for scored in finite)
-            count += len(finite)
-    return count
-
-
-def _finite_rows(source: str, schema: Schema, *, drop_invalid: bool) -> Rows:
-    """Yields the rows without NaN or infinities, and the mask of where they were."""
-    start = 1
-    for values, context in stream_rows(source, schema, _ROWS_AT_A_TIME):
-        finite = np.isfinite(values).all(axis=1)
-        if context is not None:
-            finite &= np.isfinite(context).all(axis=1)
-        if not (drop_invalid or finite.all()):
-            raise DataError(
-                f"{source}: row {start + int(np.argmin(finite))} holds NaN or an "
-                "infinity: add --drop-invalid to leave the scores of such rows empty"
-            )
-        kept = None if context is None else context[finite]
-        yield (values[finite], kept), finite
-        start += len(values)
+    return Scorer(log_density_function(fitted.model()), reference)

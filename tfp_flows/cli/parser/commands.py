@@ -66,9 +66,22 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
     add_run_and_data(score)
     add_out_file(
         score,
-        ".csv file to write, - for the terminal: log_density, p_value; a folder where "
-        "DATA is a pattern such as 'parts/*.parquet', for a file each, to which a "
-        "repeated command adds those that lack",
+        ".csv or .parquet file to write, - for the terminal: log_density, p_value; a "
+        "folder where DATA is a pattern such as 'parts/*.parquet', for a file each, to "
+        "which a repeated command adds those that lack; 'DIR/*.parquet' for such files",
+    )
+    score.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="what scores the files of a pattern: this process, or Ray Data, on this "
+        "machine or the cluster of RAY_ADDRESS (%(default)s)",
+    )
+    score.add_argument(
+        "--workers",
+        type=integer(1),
+        metavar="N",
+        help="processes of --engine ray, each with the model and a core (1)",
     )
     score.add_argument(
         "--drop-invalid",

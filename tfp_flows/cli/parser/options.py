@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 DATA_HELP = (
-    "a .csv, .parquet, .npy or .npz file, or the name of a built-in set "
-    "(see tfp-flows data)"
+    "a .csv, .parquet, .npy or .npz file, a pattern of such with the same columns, "
+    "'parts/*.parquet', or the name of a built-in set (see tfp-flows data)"
 )
 
 

@@ -24,11 +24,13 @@ __all__ = [
     "HELD_OUT",
     "MODEL",
     "PREFIX",
+    "SAVED_MODEL",
     "YARDSTICKS",
     "is_extrapolated",
 ]
 
 MODEL = "model.keras"
+SAVED_MODEL = "saved_model"
 HELD_OUT = "held_out.npz"
 PREFIX = "log_density_"
 YARDSTICKS = "yardsticks.npz"

@@ -15,7 +15,7 @@ from tfp_flows.cli.results.comparison import (
     format_table,
     joined_rows,
 )
-from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, YARDSTICKS
+from tfp_flows.cli.results.fitted import HELD_OUT, MODEL, SAVED_MODEL, YARDSTICKS
 from tfp_flows.cli.results.floor import Floor, linear_floor
 from tfp_flows.cli.results.forecasts import Forecasts, forecast
 from tfp_flows.cli.results.pages import write_pages
@@ -42,7 +42,7 @@ def write_outcome(task: Task, model: DensityModel, progress: Progress) -> None:
     """
     folder, test = task.folder, task.test
     model.save(folder / MODEL)
-    _export(model, folder / "saved_model")
+    _export(model, folder / SAVED_MODEL)
     write_history(folder / "history.csv", progress)
     density = log_density_function(model)(test.values, test.context)
     rows = test.equal_rows()

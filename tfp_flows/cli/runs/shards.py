@@ -9,14 +9,10 @@ import pathlib
 from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.runs.files import reading, write_json
 
-__all__ = ["Shards", "is_pattern"]
+__all__ = ["Shards"]
 
 _RECORD = "scores.json"
-
-
-def is_pattern(source: str) -> bool:
-    """Whether the name stands for many files, and is none itself."""
-    return glob.has_magic(source) and not pathlib.Path(source).exists()
+_ENDINGS = (".csv", ".parquet")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +21,30 @@ class Shards:
 
     Attributes:
         folder: of the scores.
+        ending: of their files.
         pairs: (rows, scores), by name.
     """
 
     folder: pathlib.Path
+    ending: str
     pairs: tuple[tuple[pathlib.Path, pathlib.Path], ...]
 
     @classmethod
     def find(cls, pattern: str, folder: str) -> "Shards":
         """Finds the files.
 
+        Args:
+            pattern: of the files of rows.
+            folder: of the scores, or a pattern of all its files of one ending.
+
         Raises:
             RunError: there are none, two of one name, or `folder` is a file or holds
                 the data.
         """
         sources = [pathlib.Path(name) for name in sorted(glob.glob(pattern))]
-        out = pathlib.Path(folder)
+        out, ending = pathlib.Path(folder), ".csv"
+        if out.name in [f"*{known}" for known in _ENDINGS]:
+            out, ending = out.parent, out.suffix
         if not sources:
             raise RunError(f"{pattern}: no file has such a name: look at the folder")
         if folder == "-" or (out.exists() and not out.is_dir()):
@@ -50,7 +54,7 @@ class Shards:
             )
         pairs: dict[pathlib.Path, pathlib.Path] = {}
         for source in sources:
-            target = out / f"{source.stem}.csv"
+            target = out / f"{source.stem}{ending}"
             if target in pairs:
                 raise RunError(
                     f"{source} and {pairs[target]} would both have their scores in "
@@ -59,7 +63,9 @@ class Shards:
             pairs[target] = source
         if out.exists() and any(out.samefile(source.parent) for source in sources):
             raise RunError(f"--out {out}: this is the data: choose another folder")
-        return cls(out, tuple((source, target) for target, source in pairs.items()))
+        return cls(
+            out, ending, tuple((source, target) for target, source in pairs.items())
+        )
 
     def claim(self, model: pathlib.Path, *, overwrite: bool) -> None:
         """Makes the folder, for the scores of one model and no other.
@@ -72,17 +78,26 @@ class Shards:
             RunError: the folder holds scores of another model, or something else.
         """
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        content = {"model": digest, "ending": self.ending}
         record = self.folder / _RECORD
         if record.exists() and not overwrite:
             with reading(record):
-                known = json.loads(record.read_text())["model"]
-            if known != digest:
+                known = {"ending": ".csv", **json.loads(record.read_text())}
+            if known != content:
+                what = "of another model"
+                if known["model"] == content["model"]:
+                    what = f"in {known['ending']} files"
                 raise RunError(
-                    f"--out {self.folder}: the folder holds scores of another model: "
+                    f"--out {self.folder}: the folder holds scores {what}: "
                     "choose another, or add --overwrite to replace them"
                 )
             return
-        taken = [target for _, target in self.pairs if target.exists()]
+        taken = [
+            target
+            for _, one in self.pairs
+            for target in map(one.with_suffix, _ENDINGS)
+            if target.exists()
+        ]
         if taken and not overwrite:
             raise RunError(
                 f"--out {self.folder}: {taken[0].name} is there and was not written by "
@@ -91,7 +106,7 @@ class Shards:
         self.folder.mkdir(exist_ok=True)
         for target in taken:
             target.unlink()
-        write_json(record, {"model": digest})
+        write_json(record, content)
 
     @property
     def missing(self) -> list[tuple[pathlib.Path, pathlib.Path]]:

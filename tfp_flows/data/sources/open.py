@@ -8,6 +8,7 @@ from tfp_flows.data.errors import DataError
 from tfp_flows.data.sources.csv_file import csv_source
 from tfp_flows.data.sources.numpy_file import numpy_source
 from tfp_flows.data.sources.parquet_file import parquet_source
+from tfp_flows.data.sources.parts import is_pattern, parts_source
 from tfp_flows.data.sources.source import Source, slices
 
 __all__ = ["open_file", "open_source"]
@@ -36,7 +37,10 @@ def open_file(
     header: bool | None = None,
     missing: tuple[str, ...] = (),
 ) -> Source:
-    """Opens a file that exists, is not empty and has a known ending."""
+    """Opens a file that exists, is not empty and has a known ending, or many."""
+    if is_pattern(path):
+        open_part = functools.partial(open_file, header=header, missing=missing)
+        return parts_source(str(path), open_part)
     path = pathlib.Path(path)
     if path.is_dir():
         raise DataError(f"{path}: this is a folder: give one file in it")

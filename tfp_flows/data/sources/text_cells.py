@@ -18,6 +18,7 @@ _FEW_TEXTS = 3
 class _Column:
     """Of one column: all cells, those of text, their values, and the first of them."""
 
+    where: str
     row: int
     first: str
     cells: int = 0
@@ -43,6 +44,10 @@ class TextCells:
         self._cells: dict[str, int] = {}
         self._columns: dict[str, _Column] = {}
 
+    def enter(self, where: str) -> None:
+        """Says which file the next cells are of."""
+        self._where = self.categories.where = where
+
     def __bool__(self) -> bool:
         return bool(self._columns)
 
@@ -61,7 +66,8 @@ class TextCells:
             return
         found = [str(values[row])[:40] for row in rows]
         if name not in self._columns:
-            self._columns[name] = _Column(start + int(rows[0]), found[0])
+            row = start + int(rows[0])
+            self._columns[name] = _Column(self._where, row, found[0])
         column = self._columns[name]
         column.texts += len(rows)
         column.values |= set(found) if len(column.values) <= _FEW_TEXTS else set()
@@ -77,7 +83,7 @@ class TextCells:
         """Returns the error of a reader that goes no further."""
         name, column = next(iter(self._columns.items()))
         return DataError(
-            f"{self._where}: column {name!r} is not numeric (row {column.row}: "
+            f"{column.where}: column {name!r} is not numeric (row {column.row}: "
             f"{column.first!r}): mend the cell"
         )
 
@@ -87,8 +93,8 @@ class TextCells:
             column.cells = self._cells[name]
             if column.first.startswith("#"):
                 return DataError(
-                    f"{self._where}: row {column.row} is a comment ({column.first!r}): "
-                    "take such lines out, as by grep -v '^#'"
+                    f"{column.where}: row {column.row} is a comment "
+                    f"({column.first!r}): take such lines out, as by grep -v '^#'"
                 )
         few = {n: c for n, c in self._columns.items() if c.mostly_numeric}
         many = {n: c for n, c in self._columns.items() if not c.mostly_numeric}
@@ -97,7 +103,8 @@ class TextCells:
             *([_missing(few)] if few else []),
         ]
         between = ["; "] if len(parts) > 1 else []
-        return DataError(f"{self._where}: ", *parts[0], *between, *sum(parts[1:], []))
+        where = next(iter(self._columns.values())).where
+        return DataError(f"{where}: ", *parts[0], *between, *sum(parts[1:], []))
 
 
 def _excluded(columns: dict[str, _Column]) -> list[str | Argument]:

@@ -13,7 +13,7 @@ from tfp_flows.models.alignment.domains import check_flows
 from tfp_flows.models.bridge.keras_contract import KerasContract, warn_of_policy
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
-from tfp_flows.models.bridge.tracking import check_distinct
+from tfp_flows.models.bridge.tracking import check_distinct, keras_layers
 from tfp_flows.models.flow_model import FlowModel
 
 __all__ = ["DomainFlows", "Rows"]
@@ -35,7 +35,7 @@ class DomainFlows(KerasContract, abc.ABC):
     def __init__(self, flows: Mapping[str, tfd.Distribution], *, name: str) -> None:
         adapters = check_flows(flows)
         first = next(iter(adapters.values()))
-        warn_of_policy()
+        warn_of_policy([layer for one in flows.values() for layer in keras_layers(one)])
         super().__init__(name=name, dtype=first.dtype.name)
         self._adapters = adapters
         self.domains = tuple(flows)

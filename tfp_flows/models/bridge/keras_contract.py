@@ -2,6 +2,7 @@
 
 import pathlib
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -48,13 +49,19 @@ class KerasContract(keras.Model):
             )
 
 
-def warn_of_policy() -> None:
-    """Says that a policy of less precision does not reach a density."""
+def warn_of_policy(layers: Iterable[keras.layers.Layer]) -> None:
+    """Says where a policy of less precision does not reach a density.
+
+    Args:
+        layers: of Keras, inside its distribution.
+    """
     policy = keras.config.dtype_policy()
-    if policy.compute_dtype != policy.variable_dtype:
+    mixed = policy.compute_dtype != policy.variable_dtype
+    if mixed and all(layer.dtype_policy != policy for layer in layers):
         warnings.warn(
             f"The policy {policy.name} does not reach a density: it is computed in the "
-            "dtype of its distribution, and so are the networks of tfp_flows. Cast the "
+            "dtype of its distribution, and so are the networks of tfp_flows, but for "
+            "those of couplings and autoregressive maps with mixed_bfloat16. Cast the "
             "output of a network of your own to that dtype.",
             stacklevel=4,
         )

@@ -19,7 +19,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.bridge.modelable import check_evaluation
 
-__all__ = ["Tracked", "adopt", "check_distinct", "track"]
+__all__ = ["Tracked", "adopt", "check_distinct", "keras_layers", "track"]
 
 
 class Tracked(NamedTuple):
@@ -52,7 +52,7 @@ def track(distribution: tfd.Distribution, evaluate: Callable[[], tf.Tensor]) -> 
     graph = tf.function(evaluate, autograph=False).get_concrete_function().graph
     read = _variables_read_in(graph)
     check_evaluation(distribution, graph, read)
-    layers = _keras_layers(distribution)
+    layers = keras_layers(distribution)
     in_layers = [weight.value for layer in layers for weight in layer.variables]
     by_tfp = list(distribution.variables)
     known = _identities([*by_tfp, *in_layers])
@@ -71,7 +71,9 @@ def _variables_read_in(graph: Any) -> list[tf.Variable]:
     return sorted(graph.variables, key=lambda variable: order[id(variable.handle)])
 
 
-def _keras_layers(distribution: tfd.Distribution) -> list[keras.layers.Layer]:
+def keras_layers(distribution: tfd.Distribution) -> list[keras.layers.Layer]:
+    """Returns the layers of Keras inside a distribution."""
+
     def is_layer(value: Any) -> bool:
         return isinstance(value, keras.layers.Layer)
 

@@ -67,7 +67,7 @@ class StagedModel(KerasContract, abc.ABC):
     def _prepare_stages(
         self, components: list[BijectorWeights], *, fits_weights: bool
     ) -> None:
-        warn_of_policy()
+        warn_of_policy([layer for one in components for layer in one.networks])
         check_distinct(components)
         self.components = components
         self.seeds = SeedSequence()
