@@ -4,6 +4,7 @@ import pathlib
 import pickle
 import re
 
+import pandas as pd
 import pytest
 
 from tfp_flows import data
@@ -46,3 +47,13 @@ def test_listing_counts_what_it_leaves_out():
     assert listing("abc") == "a, b, c"
     assert listing("abcde", 2) == "a, b and 3 more"
     assert listing(()) == ""
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_dates_are_refused_with_what_to_do(tmp_path, ending):
+    path = tmp_path / f"table{ending}"
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=9), "a": range(9)})
+    frame.to_csv(path, index=False) if ending == ".csv" else frame.to_parquet(path)
+    with pytest.raises(data.DataError, match="'day' is not numeric .*2020-01-01") as no:
+        data.read_table(path)
+    assert "leave the column out with exclude=['day']" in str(no.value)

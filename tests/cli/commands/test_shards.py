@@ -205,6 +205,8 @@ def test_scores_in_the_format_of_the_rows(fitted, parts, tmp_path, refused):
 
 
 @pytest.mark.slow
+# Ray warns of its own settings, and leaves files to its processes.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_ray_writes_the_files_of_one_process(fitted, parts, tmp_path, refused):
     pytest.importorskip("ray")
     model, _ = fitted
