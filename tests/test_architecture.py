@@ -92,6 +92,7 @@ ROOMS = {
         {"report"},
     ],
     "distributions": [
+        {"recorded_distribution"},
         {"dequantized", "implicit", "mixtures"},
         {"marginals", "structure"},
         {"copulas"},

@@ -75,13 +75,7 @@ class Coupling(TrainableBijector):
             dtype=tf.as_dtype(dtype).name,
             name=f"{name}_network",
         )
-        super().__init__(
-            event_ndims=len(shape),
-            network=network,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=len(shape), network=network)
 
     def _forward_and_log_det(
         self, x: tf.Tensor, context: tf.Tensor | None = None

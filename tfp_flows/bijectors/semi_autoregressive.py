@@ -93,9 +93,7 @@ class SemiAutoregressive(TrainableBijector):
         # From zeros no transform would learn to use them.
         kernel = network.output_layer.kernel
         kernel.assign(network.initializer(len(hidden_sizes))(kernel.shape))
-        super().__init__(
-            network=network, dtype=dtype, validate_args=validate_args, name=name
-        )
+        super().__init__(network=network)
 
     def conditionals(
         self, x: tf.Tensor, z: tf.Tensor, context: tf.Tensor | None = None

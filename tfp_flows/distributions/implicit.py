@@ -6,15 +6,14 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.networks import MLP, MaskedAutoregressiveNetwork
 
 __all__ = ["ImplicitDistribution"]
 
 
-class ImplicitDistribution(RecordedParameters, tfd.Distribution):
+class ImplicitDistribution(RecordedDistribution):
     """x = μ + σ (z₁ … z_D + f(z, c)), z ~ N(0, I), f a network: draws, no density.
 
     Trains by what needs draws alone:
@@ -128,17 +127,7 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
         self.mean_of_data = variable(tf.zeros([event_size], dtype), "mean")
         self.standard_deviation = variable(tf.ones([event_size], dtype), "deviation")
         self.initialized = variable(False, "initialized")
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
+        super().__init__()
 
     @property
     def context_size(self) -> int | None:
@@ -241,12 +230,3 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape(self.standard_deviation.shape)
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant(self.standard_deviation.shape)
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfp.bijectors.Identity()

@@ -5,10 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.copulas.copula import Copula
 from tfp_flows.distributions.copulas.elliptical_copula import EllipticalCopula
 from tfp_flows.distributions.copulas.gaussian_copula import GaussianCopula
@@ -19,12 +17,13 @@ from tfp_flows.distributions.marginals.log_tails import (
     log_tails_of,
     quantile_of,
 )
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["CopulaDistribution"]
 
 
-class CopulaDistribution(RecordedParameters, tfd.Distribution):
+class CopulaDistribution(RecordedDistribution):
     """p(z) = c(F₁(z₁), …, F_D(z_D)) Πᵢ fᵢ(zᵢ), over [D].
 
     A flow with a bounded Lipschitz constant L cannot make a light tail heavy:
@@ -83,11 +82,7 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
         self._widths = _checked_widths(self._parts, copula, name)
         self._native = [_is_native(copula, part) for part in self._parts]
         super().__init__(
-            dtype=copula.dtype,
-            reparameterization_type=copula.reparameterization_type,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
+            dtype=copula.dtype, reparameterization_type=copula.reparameterization_type
         )
 
     @classmethod
@@ -204,17 +199,11 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([self._copula.dimension])
 
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([self._copula.dimension])
-
     def _batch_shape(self) -> tf.TensorShape:
         return tf.TensorShape([])
 
     def _batch_shape_tensor(self, **parameter_kwargs: Any) -> tf.Tensor:
         return tf.zeros([0], tf.int32)
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfb.Identity()
 
 
 def _checked_widths(
