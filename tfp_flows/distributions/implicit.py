@@ -72,16 +72,7 @@ class ImplicitDistribution(RecordedDistribution):
         self.block_sizes = tuple(block_sizes or (event_size,))
         largest = max(self.block_sizes)
         self.noise_size = largest + 4 if noise_size is None else noise_size
-        if event_size < 1 or self.noise_size < largest:
-            raise ValueError(
-                "event_size must be at least 1 and noise_size at least that, received "
-                f"{event_size} and {noise_size}."
-            )
-        if sum(self.block_sizes) != event_size:
-            raise ValueError(
-                f"block_sizes must be positive with sum {event_size}, received "
-                f"{self.block_sizes}."
-            )
+        self._check_sizes(event_size, noise_size)
         dtype = tf.as_dtype(dtype)
         options: dict[str, Any] = {
             "hidden_sizes": hidden_sizes,
@@ -114,12 +105,8 @@ class ImplicitDistribution(RecordedDistribution):
         if self.conditioner is not None:
             # What f is given is no data, of which it would wait for statistics.
             self.network.initialized.assign(True)
-        self._network_variables = [
-            weight.value
-            for network in (self.conditioner, self.network)
-            if network is not None
-            for weight in network.variables
-        ]
+        networks = filter(None, (self.conditioner, self.network))
+        self._network_variables = [w.value for part in networks for w in part.variables]
 
         def variable(value: Any, part: str) -> tf.Variable:
             return tf.Variable(value, trainable=False, name=f"{name}_{part}")
@@ -128,6 +115,18 @@ class ImplicitDistribution(RecordedDistribution):
         self.standard_deviation = variable(tf.ones([event_size], dtype), "deviation")
         self.initialized = variable(False, "initialized")
         super().__init__()
+
+    def _check_sizes(self, event_size: int, noise_size: int | None) -> None:
+        if event_size < 1 or self.noise_size < max(self.block_sizes):
+            raise ValueError(
+                "event_size must be at least 1 and noise_size at least that, received "
+                f"{event_size} and {noise_size}."
+            )
+        if sum(self.block_sizes) != event_size:
+            raise ValueError(
+                f"block_sizes must be positive with sum {event_size}, received "
+                f"{self.block_sizes}."
+            )
 
     @property
     def context_size(self) -> int | None:
