@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.structure.conditioning import context_arguments
-from tfp_flows.bijectors.structure.walk import leaves
+from tfp_flows.bijectors.structure.walk import context_arguments, leaves
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.networks import MaskedAutoregressiveNetwork
 
