@@ -13,6 +13,7 @@ from tfp_flows.distributions import Dequantized, GaussianMixture
 from tfp_flows.ops import Affine, ElementwiseTransform, RationalQuadratic
 
 __all__ = [
+    "check_sizes",
     "checked_base",
     "elementwise_transform",
     "flat_input",
@@ -20,13 +21,22 @@ __all__ = [
     "flow",
     "image_density",
     "mixture_base",
-    "pixel_logit",
     "preprocessing",
     "standard_normal",
+    "table_density",
 ]
 
 # Full covariances grow as D²; beyond this size one component has too many numbers.
 _MAX_MIXTURE_SIZE = 128
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuses a size below one."""
+    if min(sizes.values()) < 1:
+        raise ValueError(
+            f"{' and '.join(sizes)} must be at least 1, received "
+            f"{' and '.join(map(str, sizes.values()))}."
+        )
 
 
 def flow(
@@ -88,20 +98,14 @@ def preprocessing(
 
 
 def flat_input(
-    event_shape: int | Sequence[int],
-    num_values: int | None,
-    logit_margin: float,
-    dtype: Any,
+    event_shape: int | Sequence[int], num_values: int | None, dtype: Any
 ) -> tuple[list[tfb.Bijector], int]:
     """The first layers of a flow over vectors, for rows or images, and their size."""
-    if isinstance(event_shape, int) or len(event_shape) == 1:
-        size = event_shape if isinstance(event_shape, int) else event_shape[0]
-        layers = [] if num_values is not None else preprocessing(size, dtype)
-    else:
-        size, layers = math.prod(event_shape), [flatten(event_shape)]
-    if num_values is not None:
-        layers.insert(0, pixel_logit(num_values, logit_margin, dtype))
-    return layers, size
+    shape = [event_shape] if isinstance(event_shape, int) else event_shape
+    size = math.prod(shape)
+    if len(shape) > 1:
+        return [flatten(shape)], size
+    return [] if num_values is not None else preprocessing(size, dtype), size
 
 
 def flatten(event_shape: Sequence[int]) -> tfb.Bijector:
@@ -109,19 +113,35 @@ def flatten(event_shape: Sequence[int]) -> tfb.Bijector:
     return tfb.Reshape([math.prod(event_shape)], list(event_shape), name="flatten")
 
 
-def pixel_logit(num_values: int, margin: float, dtype: Any) -> Logit:
-    """Whole numbers 0 … num_values − 1, with noise, to the line."""
-    return Logit(0.0, float(num_values), margin=margin, dtype=dtype)
+def table_density(
+    base: tfd.Distribution | None,
+    layers: Sequence[tfb.Bijector],
+    event_size: int,
+    dtype: Any,
+    name: str,
+) -> tfd.TransformedDistribution:
+    """The flow to a base that was given, or to `mixture_base`."""
+    base = mixture_base(event_size, dtype) if base is None else base
+    return flow(checked_base(base, event_size), layers, name)
 
 
 def image_density(
-    base: tfd.Distribution,
+    base: tfd.Distribution | None,
     layers: Sequence[tfb.Bijector],
+    event_size: int,
     num_values: int | None,
+    logit_margin: float,
+    dtype: Any,
     name: str,
 ) -> tfd.Distribution:
-    """The flow; dequantized for whole numbers 0 … num_values − 1."""
-    density = flow(base, layers, name)
+    """The flow to a base that was given, or to N(0, I).
+
+    For whole numbers 0 … num_values − 1 it is dequantized, and begins with a logit.
+    """
+    base = standard_normal(event_size, dtype) if base is None else base
+    base = checked_base(base, event_size)
     if num_values is None:
-        return density
+        return flow(base, layers, name)
+    logit = Logit(0.0, float(num_values), margin=logit_margin, dtype=dtype)
+    density = flow(base, [logit, *layers], name)
     return Dequantized(density, low=0.0, high=num_values - 1.0, name=name)

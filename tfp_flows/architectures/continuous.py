@@ -69,11 +69,7 @@ def continuous_flow(
     Reference: Grathwohl et al. (2019), "FFJORD", arXiv:1810.01367; training tolerance:
     Huang and Yeh (2021), arXiv:2012.04228, released code.
     """
-    if event_size < 1 or num_layers < 1:
-        raise ValueError(
-            "event_size and num_layers must be at least 1, received "
-            f"{event_size} and {num_layers}."
-        )
+    assembly.check_sizes(event_size=event_size, num_layers=num_layers)
     layers = assembly.preprocessing(event_size, dtype, whiten=whiten)
     for index in range(num_layers):
         network = VelocityMLP(
@@ -96,8 +92,7 @@ def continuous_flow(
                 name=f"continuous_{index}",
             )
         )
-    base = assembly.mixture_base(event_size, dtype) if base is None else base
-    return assembly.flow(assembly.checked_base(base, event_size), layers, name)
+    return assembly.table_density(base, layers, event_size, dtype, name)
 
 
 def looser(solver: Solver) -> Solver | None:

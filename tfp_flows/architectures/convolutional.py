@@ -68,14 +68,8 @@ def convolutional_flow(
     Reference: Keller et al. (2021), "Self Normalizing Flows", arXiv:2011.07248,
     section 4.1 and appendix A.3.
     """
-    if num_blocks < 1 or layers_per_block < 1:
-        raise ValueError(
-            "num_blocks and layers_per_block must be at least 1, received "
-            f"{num_blocks} and {layers_per_block}."
-        )
+    assembly.check_sizes(num_blocks=num_blocks, layers_per_block=layers_per_block)
     layers: list[tfb.Bijector] = []
-    if num_values is not None:
-        layers.append(assembly.pixel_logit(num_values, logit_margin, dtype))
     shape, last = tuple(event_shape), num_blocks * layers_per_block - 1
     for index in range(last + 1):
         if index and index % layers_per_block == 0:
@@ -101,8 +95,8 @@ def convolutional_flow(
                 shape, transform=_SPLINE, dtype=dtype, name=f"spline_{index}"
             )
             layers.append(spline)
-    size = math.prod(shape)
     layers.append(assembly.flatten(shape))
-    base = assembly.standard_normal(size, dtype) if base is None else base
-    base = assembly.checked_base(base, size)
-    return assembly.image_density(base, layers, num_values, name)
+    size = math.prod(shape)
+    return assembly.image_density(
+        base, layers, size, num_values, logit_margin, dtype, name
+    )

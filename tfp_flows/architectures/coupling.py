@@ -60,11 +60,7 @@ def coupling_flow(
     Reference: Durkan et al. (2019), "Neural Spline Flows", arXiv:1906.04032, section
     3.3 and appendix B; affine: Dinh et al. (2017), arXiv:1605.08803.
     """
-    if event_size < 1 or num_layers < 1:
-        raise ValueError(
-            "event_size and num_layers must be at least 1, received "
-            f"{event_size} and {num_layers}."
-        )
+    assembly.check_sizes(event_size=event_size, num_layers=num_layers)
     layers = assembly.preprocessing(event_size, dtype, whiten=whiten)
     for index in range(num_layers):
         layers += [
@@ -81,5 +77,4 @@ def coupling_flow(
             ),
             Linear(event_size, dtype=dtype, name=f"linear_{index}"),
         ]
-    base = assembly.mixture_base(event_size, dtype) if base is None else base
-    return assembly.flow(assembly.checked_base(base, event_size), layers, name)
+    return assembly.table_density(base, layers, event_size, dtype, name)

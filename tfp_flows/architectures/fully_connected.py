@@ -62,9 +62,8 @@ def fully_connected_flow(
     Reference: Keller et al. (2021), "Self Normalizing Flows", arXiv:2011.07248,
     section 4.1 and appendix A.3.
     """
-    if num_layers < 1:
-        raise ValueError(f"num_layers must be at least 1, received {num_layers}.")
-    layers, size = assembly.flat_input(event_shape, num_values, logit_margin, dtype)
+    assembly.check_sizes(num_layers=num_layers)
+    layers, size = assembly.flat_input(event_shape, num_values, dtype)
     for index in range(num_layers):
         if normalize:
             layers.append(ActNorm(size, dtype=dtype, name=f"norm_{index}"))
@@ -84,6 +83,6 @@ def fully_connected_flow(
             layers.append(
                 SmoothLeakyReLU(alpha, dtype=dtype, name=f"activation_{index}")
             )
-    base = assembly.standard_normal(size, dtype) if base is None else base
-    base = assembly.checked_base(base, size)
-    return assembly.image_density(base, layers, num_values, name)
+    return assembly.image_density(
+        base, layers, size, num_values, logit_margin, dtype, name
+    )

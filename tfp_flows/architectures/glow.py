@@ -1,5 +1,6 @@
 """Glow for images."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,14 +75,7 @@ def glow(
         raise ValueError(
             f"event_shape must be (height, width, channels), received {event_shape}."
         )
-    if num_levels < 1 or steps_per_level < 1:
-        raise ValueError(
-            "num_levels and steps_per_level must be at least 1, received "
-            f"{num_levels} and {steps_per_level}."
-        )
-    layers: list[tfb.Bijector] = []
-    if num_values is not None:
-        layers.append(assembly.pixel_logit(num_values, logit_margin, dtype))
+    assembly.check_sizes(num_levels=num_levels, steps_per_level=steps_per_level)
     parts = _Parts(
         linear=linear,
         transform=assembly.elementwise_transform(transform),
@@ -98,12 +92,11 @@ def glow(
         height, width, channels = level.forward_event_shape(shape)
         shape = (height, width, channels // 2)
         levels.append(level)
-    layers.append(MultiScale(event_shape, levels, dtype=dtype))
-    height, width, channels = event_shape
-    size = height * width * channels
-    base = assembly.standard_normal(size, dtype) if base is None else base
-    base = assembly.checked_base(base, size)
-    return assembly.image_density(base, layers, num_values, name)
+    layers = [MultiScale(event_shape, levels, dtype=dtype)]
+    size = math.prod(event_shape)
+    return assembly.image_density(
+        base, layers, size, num_values, logit_margin, dtype, name
+    )
 
 
 class _Parts:

@@ -80,18 +80,14 @@ def multiscale_continuous_flow(
 
     Reference: Grathwohl et al. (2019), "FFJORD", arXiv:1810.01367, section 4.2.
     """
-    if num_levels < 1 or layers_per_level < 1:
-        raise ValueError(
-            "num_levels and layers_per_level must be at least 1, received "
-            f"{num_levels} and {layers_per_level}."
-        )
-    networks = {
+    assembly.check_sizes(num_levels=num_levels, layers_per_level=layers_per_level)
+    networks: dict[str, Any] = {
         "hidden_sizes": hidden_sizes,
         "context_size": context_size,
         "activation": activation,
         "dtype": dtype,
     }
-    solves = {
+    solves: dict[str, Any] = {
         "end_time": end_time,
         "solver": solver,
         "training_solver": training_solver,
@@ -109,21 +105,13 @@ def multiscale_continuous_flow(
         ]
         for layer in range(layers_per_level):
             label, options = f"{index}_{layer}", {"seed": next(seeds), **networks}
-            parts.append(_followed(squeeze.output_shape, label, options, solves))
+            shape = squeeze.output_shape
+            velocity = VelocityConvNet(shape, name=f"velocity_{label}", **options)
+            parts.append(Continuous(velocity, name=f"continuous_{label}", **solves))
         levels.append(tfb.Chain(list(reversed(parts)), name=f"level_{index}"))
         shape = (height, width, channels // 2)
-    layers: list[tfb.Bijector] = [MultiScale(event_shape, levels, dtype=dtype)]
-    if num_values is not None:
-        layers.insert(0, assembly.pixel_logit(num_values, logit_margin, dtype))
+    layers = [MultiScale(event_shape, levels, dtype=dtype)]
     size = math.prod(event_shape)
-    base = assembly.standard_normal(size, dtype) if base is None else base
-    base = assembly.checked_base(base, size)
-    return assembly.image_density(base, layers, num_values, name)
-
-
-def _followed(
-    shape: Sequence[int], label: str, network: dict[str, Any], solves: dict[str, Any]
-) -> Continuous:
-    """A layer that follows a new velocity of images."""
-    velocity = VelocityConvNet(shape, name=f"velocity_{label}", **network)
-    return Continuous(velocity, name=f"continuous_{label}", **solves)
+    return assembly.image_density(
+        base, layers, size, num_values, logit_margin, dtype, name
+    )

@@ -44,12 +44,14 @@ from tfp_flows.bijectors.pointwise.bounded import Bounded
 from tfp_flows.bijectors.pointwise.logit import Logit
 from tfp_flows.bijectors.pointwise.soft_log_tails import SoftLogTails
 from tfp_flows.bijectors.semi_autoregressive import SemiAutoregressive
-from tfp_flows.bijectors.structure.conditioning import (
+from tfp_flows.bijectors.structure.walk import (
     conditional_bijectors,
     context_arguments,
+    layer_inputs,
+    layer_passages,
+    leaves,
+    nested_arguments,
 )
-from tfp_flows.bijectors.structure.layer_inputs import layer_inputs, layer_passages
-from tfp_flows.bijectors.structure.walk import leaves, nested_arguments
 from tfp_flows.bijectors.trainable import TrainableBijector
 
 __all__ = [

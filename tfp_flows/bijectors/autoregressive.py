@@ -77,13 +77,7 @@ class MaskedAutoregressive(TrainableBijector):
             dtype=policy,
             name=f"{name}_network",
         )
-        super().__init__(
-            parameters={"network_dtype": policy},
-            network=network,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(parameters={"network_dtype": policy}, network=network)
 
     def _forward_and_log_det(
         self, x: tf.Tensor, context: tf.Tensor | None = None

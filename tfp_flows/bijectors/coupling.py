@@ -83,9 +83,6 @@ class Coupling(TrainableBijector):
             parameters={"network_dtype": policy},
             event_ndims=len(shape),
             network=network,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
         )
 
     def _forward_and_log_det(

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 __all__ = ["RecordedParameters"]
 
+_OPTIONS = ("dtype", "validate_args", "name")
+
 
 class RecordedParameters:
     """Mixin before a base of TFP: `parameters` are the arguments of the constructor.
@@ -20,9 +22,13 @@ class RecordedParameters:
 
         class Scaled(RecordedParameters, tfd.Distribution): ...
 
+    What every base of TFP takes, `dtype`, `validate_args` and `name`, goes there from
+    the call as well: from that of the constructor next to it which has the argument,
+    float32 where none has a dtype.
+
     Args:
         parameters: arguments that are stored otherwise than they were passed.
-        **kwargs: passed to the base of TFP.
+        **kwargs: passed to the base of TFP, before what the call says.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -33,11 +39,16 @@ class RecordedParameters:
     def __init__(
         self, *, parameters: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        recorded = _arguments(vars(self).pop("_bind_call")())
+        calls = [_arguments(bind()) for bind in vars(self).pop("_calls")]
         changed = parameters or {}
+        options = {"dtype": "float32"}
+        for call in calls:
+            given = {name: call.get(name) for name in _OPTIONS}
+            options |= {k: value for k, value in given.items() if value is not None}
+        options |= kwargs
         super().__init__(  # type: ignore[call-arg]
-            parameters={k: changed.get(k, value) for k, value in recorded.items()},
-            **kwargs,
+            parameters={k: changed.get(k, value) for k, value in calls[0].items()},
+            **{**options, "dtype": tf.as_dtype(options["dtype"])},
         )
 
 
@@ -46,12 +57,12 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def recorded(self: Any, *args: Any, **kwargs: Any) -> None:
-        # The constructor of the class that was asked for is entered first; those of
-        # its bases leave the record alone. Bound later: what does not fit the
-        # signature is refused by the constructor, in Python's own words. Past
-        # `__setattr__`, by which TensorFlow would search the call for variables.
+        # The constructor of the class that was asked for is entered first, then those
+        # of its bases. Bound later: what does not fit the signature is refused by the
+        # constructor, in Python's own words. Past `__setattr__`, by which TensorFlow
+        # would search the calls for variables.
         bind = functools.partial(signature.bind, self, *args, **kwargs)
-        vars(self).setdefault("_bind_call", bind)
+        vars(self).setdefault("_calls", []).append(bind)
         init(self, *args, **kwargs)
 
     return recorded

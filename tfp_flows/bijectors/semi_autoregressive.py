@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors.structure.conditioning import context_arguments
-from tfp_flows.bijectors.structure.walk import leaves
+from tfp_flows.bijectors.structure.walk import context_arguments, leaves
 from tfp_flows.bijectors.trainable import TrainableBijector
 from tfp_flows.networks import MaskedAutoregressiveNetwork
 from tfp_flows.networks.conditioner import network_policy
@@ -97,13 +96,7 @@ class SemiAutoregressive(TrainableBijector):
         # From zeros no transform would learn to use them.
         kernel = network.output_layer.kernel
         kernel.assign(network.initializer(len(hidden_sizes))(kernel.shape))
-        super().__init__(
-            parameters={"network_dtype": policy},
-            network=network,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(parameters={"network_dtype": policy}, network=network)
 
     def conditionals(
         self, x: tf.Tensor, z: tf.Tensor, context: tf.Tensor | None = None

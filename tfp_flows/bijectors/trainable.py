@@ -6,7 +6,6 @@ TFP looks for `tf.Variable`s in the attributes of a `tf.Module`; a Keras layer i
 same storage, so both worlds train the same weights.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -40,39 +39,25 @@ class TrainableBijector(RecordedParameters, tfb.Bijector):
     with equal arguments and different weights.
 
     Args:
-        parameters: arguments that are stored otherwise than they were passed, see
-            `RecordedParameters`.
         event_ndims: rank of the smallest event the map acts on.
         network: Keras layer whose weights belong to the bijector, if any.
-        dtype: floating dtype of the event.
-        validate_args: as in TFP.
-        name: name of the bijector; it keys the context inside a `tfb.Chain`.
-        **kwargs: passed to `tfb.Bijector`.
+        **kwargs: passed to `tfb.Bijector`. `dtype`, that of the event, `validate_args`
+            and `name`, which keys the context inside a `tfb.Chain`, are those of the
+            subclass's own constructor, see `RecordedParameters`.
     """
 
     def __init__(
         self,
         *,
-        parameters: Mapping[str, Any] | None = None,
         event_ndims: int = 1,
         network: keras.layers.Layer | None = None,
-        dtype: Any = "float32",
-        validate_args: bool = False,
-        name: str,
         **kwargs: Any,
     ) -> None:
         self.network: Any = network
         self._network_variables = (
             [] if network is None else [weight.value for weight in network.variables]
         )
-        super().__init__(
-            forward_min_event_ndims=event_ndims,
-            dtype=tf.as_dtype(dtype),
-            validate_args=validate_args,
-            parameters=parameters,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(forward_min_event_ndims=event_ndims, **kwargs)
 
     @property
     def context_size(self) -> int | None:

@@ -12,24 +12,18 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.copulas.copula import scalar_parameter
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops import centered
 
 __all__ = ["CenteredNormal", "CenteredStudentT"]
 
 
-class _Centered(RecordedParameters, tfd.Distribution):
+class _Centered(RecordedDistribution):
     """A density of |x − x̄|² alone; see its kinds."""
 
     def __init__(
-        self,
-        num_particles: int,
-        dimension: int,
-        *,
-        mask: Any,
-        dtype: Any,
-        **kwargs: Any,
+        self, num_particles: int, dimension: int, *, mask: Any, dtype: Any
     ) -> None:
         if num_particles < 2 or dimension < 1:
             raise ValueError(
@@ -54,16 +48,7 @@ class _Centered(RecordedParameters, tfd.Distribution):
         self._event = (num_particles, dimension)
         self._present = tf.constant(present[..., np.newaxis], dtype)
         self._degrees = tf.constant((counts - 1) * dimension, dtype)
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            allow_nan_stats=True,
-            **kwargs,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
+        super().__init__()
 
     @property
     def degrees_of_freedom(self) -> tf.Tensor:
@@ -82,17 +67,11 @@ class _Centered(RecordedParameters, tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape(self._event)
 
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant(self._event)
-
     def _batch_shape(self) -> tf.TensorShape:
         return self._degrees.shape
 
     def _batch_shape_tensor(self, **kwargs: Any) -> tf.Tensor:
         return tf.constant(self._batch_shape().as_list(), tf.int32)
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfp.bijectors.Identity()
 
 
 class CenteredNormal(_Centered):
@@ -131,14 +110,7 @@ class CenteredNormal(_Centered):
         validate_args: bool = False,
         name: str = "centered_normal",
     ) -> None:
-        super().__init__(
-            num_particles,
-            dimension,
-            mask=mask,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(num_particles, dimension, mask=mask, dtype=dtype)
 
     def _log_density_of_square(self, square: tf.Tensor) -> tf.Tensor:
         return -0.5 * (square + self._degrees * math.log(2 * math.pi))
@@ -188,14 +160,7 @@ class CenteredStudentT(_Centered):
         self._df = scalar_parameter(
             df, kind, low=0.0, strict=True, name=f"df of {name}"
         )
-        super().__init__(
-            num_particles,
-            dimension,
-            mask=mask,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(num_particles, dimension, mask=mask, dtype=dtype)
 
     @property
     def df(self) -> Any:

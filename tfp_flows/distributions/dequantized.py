@@ -8,13 +8,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops import uniform_from_hash
 
 __all__ = ["Dequantized"]
 
 
-class Dequantized(RecordedParameters, tfd.Distribution):
+class Dequantized(RecordedDistribution):
     """Probability of gridded data by uniform dequantization, a lower bound.
 
     A value x on the grid {0, ±Δ, ±2Δ, …} stands for the cell [x, x + Δ). With p the
@@ -82,11 +82,7 @@ class Dequantized(RecordedParameters, tfd.Distribution):
             raise ValueError(f"low must be below high, received {low} and {high}.")
         self._step = np.broadcast_to(steps, distribution.event_shape.as_list()).copy()
         super().__init__(
-            dtype=distribution.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
+            dtype=distribution.dtype, reparameterization_type=tfd.NOT_REPARAMETERIZED
         )
 
     @classmethod

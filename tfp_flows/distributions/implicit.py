@@ -6,15 +6,14 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.networks import MLP, MaskedAutoregressiveNetwork
 
 __all__ = ["ImplicitDistribution"]
 
 
-class ImplicitDistribution(RecordedParameters, tfd.Distribution):
+class ImplicitDistribution(RecordedDistribution):
     """x = μ + σ (z₁ … z_D + f(z, c)), z ~ N(0, I), f a network: draws, no density.
 
     Trains by what needs draws alone:
@@ -73,16 +72,7 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
         self.block_sizes = tuple(block_sizes or (event_size,))
         largest = max(self.block_sizes)
         self.noise_size = largest + 4 if noise_size is None else noise_size
-        if event_size < 1 or self.noise_size < largest:
-            raise ValueError(
-                "event_size must be at least 1 and noise_size at least that, received "
-                f"{event_size} and {noise_size}."
-            )
-        if sum(self.block_sizes) != event_size:
-            raise ValueError(
-                f"block_sizes must be positive with sum {event_size}, received "
-                f"{self.block_sizes}."
-            )
+        self._check_sizes(event_size, noise_size)
         dtype = tf.as_dtype(dtype)
         options: dict[str, Any] = {
             "hidden_sizes": hidden_sizes,
@@ -115,12 +105,8 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
         if self.conditioner is not None:
             # What f is given is no data, of which it would wait for statistics.
             self.network.initialized.assign(True)
-        self._network_variables = [
-            weight.value
-            for network in (self.conditioner, self.network)
-            if network is not None
-            for weight in network.variables
-        ]
+        networks = filter(None, (self.conditioner, self.network))
+        self._network_variables = [w.value for part in networks for w in part.variables]
 
         def variable(value: Any, part: str) -> tf.Variable:
             return tf.Variable(value, trainable=False, name=f"{name}_{part}")
@@ -128,17 +114,19 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
         self.mean_of_data = variable(tf.zeros([event_size], dtype), "mean")
         self.standard_deviation = variable(tf.ones([event_size], dtype), "deviation")
         self.initialized = variable(False, "initialized")
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
-        )
+        super().__init__()
 
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
+    def _check_sizes(self, event_size: int, noise_size: int | None) -> None:
+        if event_size < 1 or self.noise_size < max(self.block_sizes):
+            raise ValueError(
+                "event_size must be at least 1 and noise_size at least that, received "
+                f"{event_size} and {noise_size}."
+            )
+        if sum(self.block_sizes) != event_size:
+            raise ValueError(
+                f"block_sizes must be positive with sum {event_size}, received "
+                f"{self.block_sizes}."
+            )
 
     @property
     def context_size(self) -> int | None:
@@ -241,12 +229,3 @@ class ImplicitDistribution(RecordedParameters, tfd.Distribution):
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape(self.standard_deviation.shape)
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant(self.standard_deviation.shape)
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfp.bijectors.Identity()

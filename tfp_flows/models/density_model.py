@@ -19,12 +19,9 @@ from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.bridge.seeds import SeedSequence
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.bridge.tracking import keras_layers
+from tfp_flows.models.endpoints import density_endpoints
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
-from tfp_flows.models.paths import (
-    log_prob_with_calls,
-    step_error,
-    warn_of_step_error,
-)
+from tfp_flows.models.paths import step_error, warn_of_step_error
 from tfp_flows.screening import take_distinct
 
 __all__ = ["DensityModel"]
@@ -340,53 +337,9 @@ class DensityModel(KerasContract, abc.ABC):
             **kwargs: `verbose`: print each signature; `format` is "tf_saved_model".
         """
         self._log_dets.refresh()
-        export_endpoints(
-            self,
-            filepath,
-            self.endpoints(),
-            continuous=self.continuous_layers,
-            **kwargs,
-        )
+        layers = self.continuous_layers
+        export_endpoints(self, filepath, self.endpoints(), continuous=layers, **kwargs)
 
     def endpoints(self) -> dict[str, Any]:
         """Returns what `export` serves: name → (function, signature)."""
-        distribution = self.distribution
-        dtype = distribution.dtype
-        x = tf.TensorSpec([None, *distribution.event_shape], dtype, name="x")
-        count = tf.TensorSpec([], tf.int32, name="n")
-        seed = tf.TensorSpec([2], tf.int32, name="seed")
-        context = []
-        if self.context_size is not None:
-            context = [tf.TensorSpec([None, self.context_size], dtype, name="context")]
-
-        def sample(n: tf.Tensor, seed: tf.Tensor, context: Any = None) -> tf.Tensor:
-            return self.sample(n, context, seed)
-
-        def quantiles(
-            probabilities: tf.Tensor, n: tf.Tensor, seed: tf.Tensor, context: Any = None
-        ) -> tf.Tensor:
-            return self.quantiles(probabilities, context, n=n, seed=seed)
-
-        def log_prob(x: tf.Tensor, context: Any = None) -> tf.Tensor:
-            # With log|det W| as numbers: an exported model has these weights for ever.
-            numbers = self._log_dets.numbers()
-            return self._adapter.log_prob(x, context, None, numbers)
-
-        def with_calls(x: tf.Tensor, context: Any = None) -> tuple:
-            numbers = self._log_dets.numbers()
-            return log_prob_with_calls(self._adapter, x, context, numbers)
-
-        endpoints: dict[str, Any] = {}
-        if self.has_density:
-            endpoints["log_prob"] = (log_prob, [x, *context])
-        endpoints["sample"] = (sample, [count, seed, *context])
-        if context or not self.has_density:
-            points = tf.TensorSpec([None], dtype, name="probabilities")
-            endpoints["quantiles"] = (quantiles, [points, count, seed, *context])
-        if self._adapter.shares_paths:
-            endpoints["log_prob_with_calls"] = (with_calls, [x, *context])
-        if self.base_event_shape is not None:
-            z = tf.TensorSpec([None, *self.base_event_shape], dtype, name="z")
-            endpoints["forward"] = (self.forward, [z, *context])
-            endpoints["inverse"] = (self.inverse, [x, *context])
-        return endpoints
+        return density_endpoints(self, self._adapter, self._log_dets)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfp_flows.models.stage_relay import copies
+from tfp_flows.models.stage_relay import copies, with_callback
 
 __all__ = ["LastFinite", "after_all", "diverging_is_an_error"]
 
@@ -57,12 +57,4 @@ def diverging_is_an_error() -> Iterator[None]:
 
 def after_all(callbacks: Any) -> Any:
     """Returns the callbacks with a `LastFinite` after all others."""
-    last = LastFinite()
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(last)
-        last.set_model(callbacks.model)
-        return callbacks
-    if callbacks is None:
-        return [last]
-    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-    return [*given, last]
+    return with_callback(callbacks, LastFinite())

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["StageRelay", "copies", "split_callbacks"]
+__all__ = ["StageRelay", "as_list", "copies", "split_callbacks", "with_callback"]
 
 # What they compare or change belongs to one stage.
 _EVERY_STAGE = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
@@ -82,6 +82,27 @@ def copies(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
     return [np.array(tf.convert_to_tensor(v).numpy()) for v in variables]
 
 
+def as_list(callbacks: Any) -> list[Any]:
+    """Returns the callbacks that Keras' `fit` was given, in any of its forms."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    given = [] if callbacks is None else callbacks
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def with_callback(
+    callbacks: Any, added: keras.callbacks.Callback, *, first: bool = False
+) -> Any:
+    """Returns the callbacks and one more, after all others or before them."""
+    given = as_list(callbacks)
+    given.insert(0 if first else len(given), added)
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return given
+    callbacks.callbacks = given
+    added.set_model(callbacks.model)
+    return callbacks
+
+
 def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:
     """Returns those for the whole training, and those that begin anew in each stage.
 
@@ -89,9 +110,7 @@ def split_callbacks(callbacks: Any) -> tuple[list[Any], list[Any]]:
     of one stage, and those that say so by an attribute `follows_component`, as
     `VolumeMonitor` and `RollBack` do, which look into the flow that is being trained.
     """
-    given = getattr(callbacks, "callbacks", callbacks)
-    given = [] if given is None else given
-    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    given = as_list(callbacks)
     every_stage = [c for c in given if _begins_anew(c)]
     return [c for c in given if not _begins_anew(c)], every_stage
 

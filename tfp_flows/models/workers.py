@@ -18,6 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.models.stage_relay import as_list
+
 __all__ = [
     "Workers",
     "join_workers",
@@ -179,11 +181,7 @@ class Workers:
 
     def callbacks(self, given: Any) -> list[keras.callbacks.Callback]:
         """Returns the callbacks, between one that averages logs and one that stops."""
-        if isinstance(given, keras.callbacks.CallbackList):
-            given = given.callbacks
-        elif isinstance(given, keras.callbacks.Callback):
-            given = [given]
-        return [_AverageLogs(self), *(given or []), _StopTogether(self)]
+        return [_AverageLogs(self), *as_list(given), _StopTogether(self)]
 
 
 class _AverageLogs(keras.callbacks.Callback):  # type: ignore[misc]

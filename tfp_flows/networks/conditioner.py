@@ -1,7 +1,7 @@
 """What a bijector asks of the network that computes its parameters."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -65,6 +65,11 @@ class Conditioner(keras.layers.Layer):
 
     Output shape: [batch..., num_parameters, outputs].
     """
+
+    _CONFIG: ClassVar[tuple[str, ...]] = (
+        *("hidden_sizes", "num_parameters", "context_size", "activation", "seed"),
+    )
+    """Arguments of the constructor, which are attributes as well."""
 
     def __init__(
         self,
@@ -220,14 +225,8 @@ class Conditioner(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, for Keras."""
-        return {
-            **super().get_config(),
-            "hidden_sizes": self.hidden_sizes,
-            "num_parameters": self.num_parameters,
-            "context_size": self.context_size,
-            "activation": self.activation,
-            "seed": self.seed,
-        }
+        own = {name: getattr(self, name) for name in self._CONFIG}
+        return {**super().get_config(), **own}
 
 
 def _is_elementwise(activation: Any) -> bool:

@@ -30,6 +30,8 @@ class ConvNet(Conditioner):
     Reference: Kingma and Dhariwal (2018), "Glow", arXiv:1807.03039, section 5.
     """
 
+    _CONFIG = (*Conditioner._CONFIG, "input_channels", "output_channels")
+
     def __init__(
         self,
         input_channels: int,
@@ -87,11 +89,3 @@ class ConvNet(Conditioner):
             output,
             tf.concat([shape[:-1], [self.num_parameters, self.output_channels]], 0),
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        return {
-            **super().get_config(),
-            "input_channels": self.input_channels,
-            "output_channels": self.output_channels,
-        }

@@ -66,6 +66,8 @@ class MaskedAutoregressiveNetwork(Conditioner):
     Reference: Germain et al. (2015), "MADE", arXiv:1502.03509, eq. 8 to 10.
     """
 
+    _CONFIG = (*Conditioner._CONFIG, "event_size", "block_sizes")
+
     def __init__(
         self,
         event_size: int,
@@ -155,11 +157,6 @@ class MaskedAutoregressiveNetwork(Conditioner):
             lambda *_: True, find_feature, start, maximum_iterations=self.event_size
         )
         return x, log_slope
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        own = {"event_size": self.event_size, "block_sizes": self.block_sizes}
-        return {**super().get_config(), **own}
 
 
 def _degrees(event_size: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:

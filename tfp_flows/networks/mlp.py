@@ -33,6 +33,8 @@ class MLP(Conditioner):
         (5, 2, 3)
     """
 
+    _CONFIG = (*Conditioner._CONFIG, "input_size", "output_size")
+
     def __init__(
         self,
         input_size: int,
@@ -69,11 +71,3 @@ class MLP(Conditioner):
     def call(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the parameters, [batch..., num_parameters, output_size]."""
         return self.dense_parameters(x, context, self.output_size)
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        return {
-            **super().get_config(),
-            "input_size": self.input_size,
-            "output_size": self.output_size,
-        }

@@ -41,6 +41,11 @@ class VelocityMLP(Conditioner):
     "concat" and "concatsquash".
     """
 
+    _CONFIG = (
+        *("hidden_sizes", "context_size", "activation", "seed"),
+        *("event_size", "gated"),
+    )
+
     def __init__(
         self,
         event_size: int,
@@ -137,9 +142,3 @@ class VelocityMLP(Conditioner):
             tape.watch(x)
             y = self._activation(x)
         return y, tape.gradient(y, x)
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        config = super().get_config()
-        del config["num_parameters"]
-        return {**config, "event_size": self.event_size, "gated": self.gated}

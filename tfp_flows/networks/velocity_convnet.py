@@ -35,6 +35,8 @@ class VelocityConvNet(Conditioner):
     "concat" convolutions.
     """
 
+    _CONFIG = ("hidden_sizes", "context_size", "activation", "seed", "event_shape")
+
     def __init__(
         self,
         event_shape: Sequence[int],
@@ -85,9 +87,3 @@ class VelocityConvNet(Conditioner):
         for layer in self.convolutions:
             hidden = layer(tf.concat([hidden, t], axis=-1))
         return tf.reshape(hidden, tf.shape(x))
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        config = super().get_config()
-        del config["num_parameters"]
-        return {**config, "event_shape": self.event_shape}

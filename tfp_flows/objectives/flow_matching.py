@@ -58,16 +58,8 @@ class FlowMatching(FromFields):
     coupling: str = "independent"
 
     def __post_init__(self) -> None:
-        allowed = {
-            "path": ("straight", "gaussian"),
-            "coupling": ("independent", *_COUPLINGS),
-        }
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(map(repr, values))}, received "
-                    f"{getattr(self, name)!r}."
-                )
+        couplings = ("independent", *_COUPLINGS)
+        self._check_choices(path=("straight", "gaussian"), coupling=couplings)
 
     def __call__(self, evaluation: Any, *, seed: tf.Tensor, training: bool) -> Terms:
         """Returns the squared distance of each row, [N], summed over the event."""

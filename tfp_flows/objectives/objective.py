@@ -131,6 +131,15 @@ class Objective(Protocol):
 class FromFields:
     """A dataclass of numbers and texts that Keras saves and rebuilds by its fields."""
 
+    def _check_choices(self, **allowed: Sequence[str]) -> None:
+        """Refuses a field that is none of its words."""
+        for name, words in allowed.items():
+            if getattr(self, name) not in words:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(map(repr, words))}, received "
+                    f"{getattr(self, name)!r}."
+                )
+
     def get_config(self) -> dict[str, Any]:
         """The fields by name."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]

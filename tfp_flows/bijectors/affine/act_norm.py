@@ -50,12 +50,7 @@ class ActNorm(TrainableBijector):
         self.initialized = tf.Variable(
             False, trainable=False, name=f"{name}_initialized"
         )
-        super().__init__(
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(is_constant_jacobian=True)
 
     def initialize(self, x: Any) -> None:
         """Sets b = −mean(x) and s = −log std(x) over all axes but the last.

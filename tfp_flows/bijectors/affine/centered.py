@@ -32,13 +32,7 @@ class Centered(TrainableBijector):
         validate_args: bool = False,
         name: str = "centered",
     ) -> None:
-        super().__init__(
-            event_ndims=2,
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=2, is_constant_jacobian=True)
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return centered(x), tf.zeros([], x.dtype)

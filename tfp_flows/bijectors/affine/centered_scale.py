@@ -52,13 +52,7 @@ class CenteredScale(TrainableBijector):
         self.initialized = tf.Variable(
             False, trainable=False, name=f"{name}_initialized"
         )
-        super().__init__(
-            event_ndims=2,
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=2, is_constant_jacobian=True)
 
     def initialize(self, x: Any) -> None:
         """Sets σ so that |y − ȳ|² is (N − 1) n on average, as that of normal noise.

@@ -62,12 +62,7 @@ class Linear(TrainableBijector):
         )
         self.lower = _trained(lower, dtype, f"{name}_lower")
         self.upper = _trained(upper, dtype, f"{name}_upper")
-        super().__init__(
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(is_constant_jacobian=True)
 
     @property
     def matrix(self) -> tf.Tensor:

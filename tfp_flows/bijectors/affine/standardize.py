@@ -64,12 +64,7 @@ class Standardize(TrainableBijector):
         self.initialized = tf.Variable(
             given, trainable=False, name=f"{name}_initialized"
         )
-        super().__init__(
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(is_constant_jacobian=True)
 
     def initialize(self, x: Any) -> None:
         """Sets μ and σ to the statistics of x over all axes but the last.

@@ -81,12 +81,7 @@ class Whiten(TrainableBijector):
         self.inverse_matrix = variable(tf.eye(event_size, dtype=dtype), "inverse")
         self.log_det = variable(tf.zeros([], dtype), "log_det")
         self.initialized = variable(tf.constant(False), "initialized")
-        super().__init__(
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(is_constant_jacobian=True)
 
     @property
     def standard_deviation(self) -> tf.Tensor:

@@ -53,13 +53,7 @@ class MultiScale(TrainableBijector):
         self.input_shape = tuple(event_shape)
         self._check_names()
         self.level_shapes = self._shapes_after_levels()
-        super().__init__(
-            event_ndims=3,
-            inverse_min_event_ndims=1,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=3, inverse_min_event_ndims=1)
 
     def _check_names(self) -> None:
         names = [level.name for level in self.levels]

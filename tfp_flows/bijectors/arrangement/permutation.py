@@ -45,9 +45,6 @@ class Permutation(TrainableBijector):
             # The drawn order, not how it was drawn: a copy is the same map.
             parameters={"order": self.order.tolist(), "seed": None},
             is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
         )
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

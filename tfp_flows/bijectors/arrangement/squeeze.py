@@ -48,13 +48,7 @@ class Squeeze(TrainableBijector):
             )
         self.factor = factor
         self.input_shape = (height, width, channels)
-        super().__init__(
-            event_ndims=3,
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=3, is_constant_jacobian=True)
 
     @property
     def output_shape(self) -> tuple[int, int, int]:

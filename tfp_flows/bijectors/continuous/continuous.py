@@ -93,8 +93,6 @@ class Continuous(TrainableBijector):
             event_ndims=len(network.event_shape),
             network=network,
             dtype=network.compute_dtype,
-            validate_args=validate_args,
-            name=name,
         )
         self._in_a_graph = tf.function(
             self._solve_rows, autograph=False, reduce_retracing=True

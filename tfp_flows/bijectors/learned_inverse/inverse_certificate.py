@@ -11,7 +11,7 @@ from tfp_flows.bijectors.learned_inverse.protocol import (
     LearnedInverse,
     learned_inverses,
 )
-from tfp_flows.bijectors.structure.layer_inputs import layer_inputs
+from tfp_flows.bijectors.structure.walk import layer_inputs
 from tfp_flows.ops.jacobian import largest_singular_value
 
 __all__ = ["InverseCertificate", "LayerCertificate", "inverse_certificate"]

@@ -101,12 +101,7 @@ class SelfNormalizingConv2D(TrainableBijector):
         # A kernel only starts the weights, which are saved by themselves.
         named = initial if isinstance(initial, str) else "identity"
         super().__init__(
-            parameters={"initial": named},
-            event_ndims=3,
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
+            parameters={"initial": named}, event_ndims=3, is_constant_jacobian=True
         )
 
     def whiten(self, x: Any) -> None:

@@ -91,13 +91,7 @@ class SelfNormalizingDense(TrainableBijector):
             )
         # A matrix only starts the weights, which are saved by themselves.
         named = initial if isinstance(initial, str) else "identity"
-        super().__init__(
-            parameters={"initial": named},
-            is_constant_jacobian=True,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(parameters={"initial": named}, is_constant_jacobian=True)
 
     @property
     def inverse_kernel(self) -> tf.Tensor:

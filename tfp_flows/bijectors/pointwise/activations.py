@@ -37,12 +37,7 @@ class LeakyReLU(TrainableBijector):
         name: str = "leaky_relu",
     ) -> None:
         self.alpha = _checked_slope(alpha)
-        super().__init__(
-            event_ndims=0,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=0)
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         slope = tf.where(x >= 0, tf.ones_like(x), self.alpha * tf.ones_like(x))
@@ -87,12 +82,7 @@ class SmoothLeakyReLU(TrainableBijector):
         name: str = "smooth_leaky_relu",
     ) -> None:
         self.alpha = _checked_slope(alpha)
-        super().__init__(
-            event_ndims=0,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=0)
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._value(x), tf.math.log(self._slope(x))
@@ -152,12 +142,7 @@ class MonotoneSpline(TrainableBijector):
             tf.zeros([self.transform.num_parameters, self._num_splines], dtype),
             name=f"{name}_parameters",
         )
-        super().__init__(
-            event_ndims=len(shape),
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=len(shape))
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._transformed(self.transform.forward, x)

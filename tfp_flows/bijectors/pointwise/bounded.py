@@ -66,9 +66,6 @@ class Bounded(TrainableBijector):
         super().__init__(
             # Arrays: JSON has no infinity.
             parameters={"low": self._low, "high": self._high},
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
         )
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

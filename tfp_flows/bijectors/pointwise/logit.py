@@ -50,12 +50,7 @@ class Logit(TrainableBijector):
         if not 0 <= margin < 0.5:
             raise ValueError(f"margin must lie in [0, 0.5), received {margin}.")
         self.low, self.high, self.margin = low, high, margin
-        super().__init__(
-            event_ndims=0,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=0)
 
     @property
     def _scale(self) -> float:

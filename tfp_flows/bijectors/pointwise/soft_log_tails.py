@@ -46,12 +46,7 @@ class SoftLogTails(TrainableBijector):
         if not threshold > 0:
             raise ValueError(f"threshold must be positive, received {threshold}.")
         self.threshold = threshold
-        super().__init__(
-            event_ndims=0,
-            dtype=dtype,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(event_ndims=0)
 
     def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inside, beyond = self._split(x)

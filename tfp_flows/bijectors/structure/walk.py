@@ -1,4 +1,4 @@
-"""How a composed bijector is put together."""
+"""How a composed bijector is put together, and what its parts are given."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,18 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-__all__ = ["Visit", "inverted", "leaves", "nested_arguments", "parts", "walk"]
+__all__ = [
+    "Visit",
+    "conditional_bijectors",
+    "context_arguments",
+    "inverted",
+    "layer_inputs",
+    "layer_passages",
+    "leaves",
+    "nested_arguments",
+    "parts",
+    "walk",
+]
 
 Visit = Callable[[tfb.Bijector, tf.Tensor, bool, dict[str, Any]], tf.Tensor]
 """visit(leaf, x, inverse, arguments) → its image; `inverse` says which map is meant."""
@@ -114,3 +125,77 @@ def walk(
             arguments,
         )
     return visit(bijector, x, inverse, arguments)
+
+
+def layer_inputs(
+    bijector: tfb.Bijector, x: tf.Tensor, **arguments: Any
+) -> list[tuple[tfb.Bijector, tf.Tensor]]:
+    """Returns every leaf with the input it receives when `bijector` maps x forward.
+
+    For a leaf inside a `tfb.Invert` that is the input of its inverse.
+
+    Args:
+        bijector: data → base. For a flow whose bijector is base → data, pass
+            ``tfb.Invert(flow.bijector)``.
+        x: [batch..., event...].
+        **arguments: nested arguments, as from `nested_arguments`.
+
+    Raises:
+        ValueError: a `MultiScale` is walked through its inverse.
+    """
+    return [(leaf, at) for leaf, at, _ in layer_passages(bijector, x, **arguments)]
+
+
+def layer_passages(
+    bijector: tfb.Bijector, x: tf.Tensor, **arguments: Any
+) -> list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]]:
+    """As `layer_inputs`, each with its image; None where a leaf's inverse is taken."""
+    found: list[tuple[tfb.Bijector, tf.Tensor, tf.Tensor | None]] = []
+
+    def visit(
+        leaf: tfb.Bijector, x: tf.Tensor, inverse: bool, own: dict[str, Any]
+    ) -> tf.Tensor:
+        if parts(leaf):
+            raise ValueError(
+                f"{leaf.name} maps data to base; here the data reaches its output, and "
+                "its parts cannot be told apart. Wrap it in tfb.Invert."
+            )
+        image = (leaf.inverse if inverse else leaf.forward)(x, **own)
+        found.append((leaf, x, None if inverse else image))
+        return image
+
+    walk(bijector, x, visit, arguments)
+    return found
+
+
+def context_arguments(bijector: tfb.Bijector, context: tf.Tensor) -> dict[str, Any]:
+    """Returns the keyword arguments that hand `context` to all parts of `bijector`.
+
+        arguments = context_arguments(flow.bijector, context)
+        flow.log_prob(x, bijector_kwargs=arguments)
+
+    Args:
+        bijector: a bijector of this package, or a `tfb.Invert`, `tfb.Chain` or
+            `MultiScale` of such.
+        context: [..., C], broadcast against the batch axes of the event.
+
+    Returns:
+        A nested dictionary; empty if no part conditions.
+
+    Raises:
+        ValueError: two conditional parts of a chain share a name.
+    """
+
+    def arguments_of(leaf: tfb.Bijector) -> dict[str, Any]:
+        return {"context": context} if _is_conditional(leaf) else {}
+
+    return nested_arguments(bijector, arguments_of)
+
+
+def conditional_bijectors(bijector: tfb.Bijector) -> list[tfb.Bijector]:
+    """Returns the parts of `bijector` that condition on a context."""
+    return [leaf for leaf in leaves(bijector) if _is_conditional(leaf)]
+
+
+def _is_conditional(bijector: tfb.Bijector) -> bool:
+    return getattr(bijector, "context_size", None) is not None

@@ -2,20 +2,22 @@
 
 import argparse
 import dataclasses
+import functools
 import hashlib
-import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-import tfp_flows
 from tfp_flows import data
-from tfp_flows.cli.commands.fit import check_packages, train_or_leave
-from tfp_flows.cli.errors import RunError, in_flags
-from tfp_flows.cli.runs.files import naming
+from tfp_flows.cli.commands.new_run import (
+    Prepared,
+    checked_notes,
+    load_table,
+    write_run,
+)
+from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.runs.folder import RunDir
 from tfp_flows.cli.runs.options import AlignOptions
-from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.cli.startup import load_tensorflow
 
 if TYPE_CHECKING:
@@ -29,30 +31,15 @@ _FEWEST_ROWS = 8
 def run(namespace: argparse.Namespace) -> None:
     """Trains a translation on tables, a domain each, and writes a folder."""
     options = AlignOptions.from_namespace(namespace)
-    if options.out == "-":
-        raise RunError("--out -: align writes a folder: give its name")
-    place = RunDir(pathlib.Path(options.out).resolve())
-    again = {"resume": options.resume, "overwrite": options.overwrite}
-    for source in options.data:
-        place.check(source, **again)
-    check_packages()
-    tables, labels = _tables(options)
-    splits = {name: _split(options, table) for name, table in tables.items()}
-    record = RunRecord(
-        version=tfp_flows.__version__,
-        options=dataclasses.asdict(options),
-        schema=next(iter(tables.values())).schema,
-        fingerprint=_fingerprint(tables, labels),
-    )
-    with place.opened(record, **again), naming(place.partial):
-        progress = train_or_leave(
-            lambda: _train(options, tables, labels, splits, place), place
-        )
-        place.finish(overwrite=options.overwrite)
-        progress.remove(place.final)
-    print(
-        f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
-    )
+
+    def prepared(place: RunDir) -> Prepared:
+        tables, labels = _tables(options)
+        splits = {name: _split(options, table) for name, table in tables.items()}
+        schema = next(iter(tables.values())).schema
+        train = functools.partial(_train, options, tables, labels, splits, place)
+        return Prepared(options, schema, _fingerprint(tables, labels), train)
+
+    write_run("align", options, options.data, prepared)
 
 
 def _train(
@@ -87,15 +74,8 @@ def _tables(
     if len(options.data) < 2:
         raise RunError("expected two tables or more, received one: give one a domain")
     for source in options.data:
-        table = data.load(
-            source,
-            columns=options.columns,
-            context=(*(options.context or ()), *named) or None,
-            weights=options.weights,
-            exclude=options.exclude,
-            drop_invalid=options.drop_invalid,
-            missing=options.missing,
-            header=options.header,
+        table = load_table(
+            options, source, context=(*(options.context or ()), *named) or None
         )
         if table.name in tables:
             raise RunError(
@@ -106,8 +86,7 @@ def _tables(
             table, labels[table.name] = _without_labels(table)
         for other in tables.values():
             table = _in_order(table, other)
-        for note in data.check(table, integers="continuous"):
-            print(f"{'note':<11}{note.spelled(in_flags)}", flush=True)
+        checked_notes(table, integers="continuous")
         tables[table.name] = table
         print(f"{'domain':<11}{table.name}, {table.num_rows:,} rows", flush=True)
     return tables, labels

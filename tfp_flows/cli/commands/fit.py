@@ -2,31 +2,28 @@
 
 import argparse
 import dataclasses
-import importlib.util
-import pathlib
-from collections.abc import Callable
+import functools
 
 import numpy as np
 
-import tfp_flows
 from tfp_flows import data
-from tfp_flows.cli.errors import RunError, RunInterrupted, in_flags
+from tfp_flows.cli.commands.new_run import (
+    Prepared,
+    checked_notes,
+    load_table,
+    write_run,
+)
 from tfp_flows.cli.flows import check_base, check_energy, choose_flow
 from tfp_flows.cli.parser import parse_bound
-from tfp_flows.cli.runs.files import naming
 from tfp_flows.cli.runs.folder import RunDir
 from tfp_flows.cli.runs.options import FitOptions
-from tfp_flows.cli.runs.record import RunRecord
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
 from tfp_flows.cli.training.workers import follow, launch, position, together
 from tfp_flows.screening import row_keys
 
-__all__ = ["check_packages", "run", "train_or_leave"]
-
-# What the end of a run needs, beyond what its beginning does.
-_PACKAGES = {"matplotlib": "matplotlib"}
+__all__ = ["run"]
 
 
 def run(namespace: argparse.Namespace) -> None:
@@ -40,59 +37,27 @@ def run(namespace: argparse.Namespace) -> None:
 
 def _run(namespace: argparse.Namespace) -> None:
     options = FitOptions.from_namespace(namespace)
-    if options.out == "-":
-        raise RunError("--out -: fit writes a folder: give its name")
-    # Links are followed, so that one folder has one lock.
-    place = RunDir(pathlib.Path(options.out).resolve())
-    again = {"resume": options.resume, "overwrite": options.overwrite}
-    place.check(options.data, **again)
-    check_packages()
-    task = _prepare(options, place)
-    with place.opened(_record(task), **again), naming(place.partial):
-        progress = train_or_leave(lambda: _train_and_report(task), place)
-        # A kill between the two leaves a complete run with a checkpoint too many.
-        place.finish(overwrite=options.overwrite)
-        progress.remove(place.final)
-    print(
-        f"\nwritten to {options.out}: open {pathlib.Path(options.out, 'report.html')}"
-    )
 
+    def prepared(place: RunDir) -> Prepared:
+        task = _prepare(options, place)
+        fingerprint = task.table.fingerprint()
+        train = functools.partial(_train_and_report, task)
+        return Prepared(task.options, task.schema, fingerprint, train)
 
-def check_packages() -> None:
-    """Refuses to begin without what the end of a run needs."""
-    for module, package in _PACKAGES.items():
-        if importlib.util.find_spec(module) is None:
-            raise data.missing_package(package, "cli", "the report of tfp-flows fit")
+    write_run("fit", options, [options.data], prepared)
 
 
 def _prepare(options: FitOptions, place: RunDir) -> Task:
     if options.data in data.PARTICLE_SETS:
         # Drawn with its help, before anything else loads it.
         load_tensorflow()
-    table = data.load(
-        options.data,
-        columns=options.columns,
-        target=options.target,
-        context=options.context,
-        exclude=options.exclude,
-        weights=options.weights,
-        drop_invalid=options.drop_invalid,
-        missing=options.missing,
-        header=options.header,
-    )
+    table = load_table(options, options.data)
     description = data.describe(table)
     print(description.text(), flush=True)
     if options.target and not options.context:
         _check_features(table)
-    notes = [
-        found.spelled(in_flags)
-        for found in data.check(
-            table, integers=options.integers, description=description
-        )
-    ]
-    for note in notes:
-        print(f"{'note':<11}{note}", flush=True)
-    description = dataclasses.replace(description, notes=tuple(notes))
+    notes = checked_notes(table, integers=options.integers, description=description)
+    description = dataclasses.replace(description, notes=notes)
     split = data.split_rows(
         table.num_rows,
         options.validation,
@@ -127,15 +92,6 @@ def _keys_of_copies(
     if description.num_distinct == table.num_rows:
         return None
     return row_keys(*table.rows().blocks)
-
-
-def _record(task: Task) -> RunRecord:
-    return RunRecord(
-        version=tfp_flows.__version__,
-        options=dataclasses.asdict(task.options),
-        schema=task.schema,
-        fingerprint=task.table.fingerprint(),
-    )
 
 
 def _check_parts(task: Task) -> None:
@@ -192,31 +148,6 @@ def _check_varying(
             f"{table}: column {name!r} has one value in all {len(train):,} training "
             f"rows: leave it out {remedy}, or use --split random"
         )
-
-
-def train_or_leave(train: Callable[[], Progress], place: RunDir) -> Progress:
-    """Trains; an interrupted run can be resumed, a failed one where it got far enough.
-
-    Args:
-        train: does it, and writes the results.
-        place: of the run.
-
-    Raises:
-        RunInterrupted: says how to go on.
-    """
-    try:
-        return train()
-    except KeyboardInterrupt:
-        done = " before the first checkpoint"
-        if place.has_checkpoint:
-            done = f"; what is done is kept in {place.partial}"
-        raise RunInterrupted(
-            f"interrupted{done}: repeat the command with --resume to go on"
-        ) from None
-    except BaseException:
-        if not place.has_checkpoint:
-            place.abandon()
-        raise
 
 
 def _train_and_report(task: Task) -> Progress:

@@ -36,7 +36,7 @@ def load_model(path: pathlib.Path, num_columns: int) -> "DensityModel":
     import keras
 
     # With the classes that the file names.
-    from tfp_flows.models.bridge.serialization import UntrustedError
+    from tfp_flows.models.bridge.names import UntrustedError
 
     with reading(path):
         _check_sizes(path, num_columns)

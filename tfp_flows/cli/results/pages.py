@@ -64,9 +64,6 @@ def write_pages(
     ranks, shared = None, None
     if test.particle_shape is None:
         ranks, shared = _ranks(task, model, test, samples)
-    options = task.options
-    counts = " / ".join(f"{count:,}" for count in task.counts.values())
-    calls = progress.calls and {"calls of the velocity a row": progress.calls}
     report = diagnostics.ReportData(
         title=f"{task.flow} on {task.table.name}",
         description=task.description.text().splitlines(),
@@ -76,7 +73,7 @@ def write_pages(
             for name in ("loss", "val_loss")
         },
         # Each component of a mixture has a best epoch of its own.
-        best_epoch=progress.best_epoch if options.boost is None else None,
+        best_epoch=progress.best_epoch if task.options.boost is None else None,
         first_epoch=int(progress.history[0]["epoch"]),
         columns=test.columns,
         held_out=test.values,
@@ -91,19 +88,7 @@ def write_pages(
         image_shape=test.image_shape,
         particle_shape=test.particle_shape,
         energies=_energies(test, samples),
-        settings={
-            "flow": task.flow,
-            "objective": options.objective,
-            "base": _base(task, progress),
-            "weights": f"{count_weights(model):,}",
-            "batch size": task.batch_size,
-            "learning rate": options.learning_rate,
-            "patience": options.patience,
-            "seed": options.seed,
-            "split": f"{options.split}, rows {counts}",
-            "tfp_flows": tfp_flows.__version__,
-            **(calls or {}),
-        },
+        settings=_settings(task, model, progress),
         # Yardsticks have a likelihood and no other loss.
         levels=levels if task.unit == "nats" else {},
         unit=task.unit,
@@ -115,6 +100,25 @@ def write_pages(
     )
     diagnostics.write_report(task.folder, report)
     return report.weighted
+
+
+def _settings(task: Task, model: DensityModel, progress: Progress) -> dict[str, Any]:
+    options = task.options
+    counts = " / ".join(f"{count:,}" for count in task.counts.values())
+    calls = progress.calls and {"calls of the velocity a row": progress.calls}
+    return {
+        "flow": task.flow,
+        "objective": options.objective,
+        "base": _base(task, progress),
+        "weights": f"{count_weights(model):,}",
+        "batch size": task.batch_size,
+        "learning rate": options.learning_rate,
+        "patience": options.patience,
+        "seed": options.seed,
+        "split": f"{options.split}, rows {counts}",
+        "tfp_flows": tfp_flows.__version__,
+        **(calls or {}),
+    }
 
 
 def _sample_count(test: Table) -> int:

@@ -24,7 +24,7 @@ from tfp_flows.diagnostics.volume.leaves import (
     visits,
 )
 from tfp_flows.diagnostics.volume.record import LayerVolume, VolumeReport
-from tfp_flows.distributions import Dequantized
+from tfp_flows.distributions.structure import dequantize, flow_of
 from tfp_flows.ops.jacobian import Function, jacobian, power_step
 
 __all__ = ["VolumeProbe", "measure_volume"]
@@ -91,28 +91,14 @@ class VolumeProbe:
         exact_size: int = 32,
         seed: int = 0,
     ) -> None:
-        is_gridded = isinstance(distribution, Dequantized)
-        flow = distribution.distribution if is_gridded else distribution
+        flow = self._flow = flow_of(distribution)
         if not hasattr(flow, "bijector"):
             raise TypeError(
                 "Expected a flow, a tfd.TransformedDistribution or a Dequantized one, "
                 f"received {type(distribution).__name__}: it has no map whose volume "
                 "change could be measured."
             )
-        x = tf.cast(tf.convert_to_tensor(x), distribution.dtype)
-        if x.shape.rank < 1 or x.shape[0] == 0:
-            raise ValueError(
-                f"Expected a probe of at least one row, received shape {x.shape}. Give "
-                "some rows of the data, [N, event...]."
-            )
-        event_shape = distribution.event_shape
-        if not event_shape.is_compatible_with(x.shape[1:]):
-            raise ValueError(
-                f"Expected a probe of rows of event shape {event_shape} as "
-                f"{distribution.name!r} has them, [N, event...], received shape "
-                f"{x.shape}. Give rows as they are passed to `fit`."
-            )
-        self._flow, self._x = flow, distribution.dequantize(x) if is_gridded else x
+        x = self._x = dequantize(distribution, _checked_rows(distribution, x))
         arguments: dict[str, Any] = {}
         if context is not None:
             context = tf.cast(context, distribution.dtype)
@@ -269,6 +255,23 @@ class VolumeProbe:
             smallest=smallest[-1],
             round_trip=float(summary["round_trip"]),
         )
+
+
+def _checked_rows(distribution: tfd.Distribution, x: Any) -> tf.Tensor:
+    x = tf.cast(tf.convert_to_tensor(x), distribution.dtype)
+    if x.shape.rank < 1 or x.shape[0] == 0:
+        raise ValueError(
+            f"Expected a probe of at least one row, received shape {x.shape}. Give "
+            "some rows of the data, [N, event...]."
+        )
+    event_shape = distribution.event_shape
+    if not event_shape.is_compatible_with(x.shape[1:]):
+        raise ValueError(
+            f"Expected a probe of rows of event shape {event_shape} as "
+            f"{distribution.name!r} has them, [N, event...], received shape "
+            f"{x.shape}. Give rows as they are passed to `fit`."
+        )
+    return x
 
 
 def _singular_values(matrices: np.ndarray) -> np.ndarray:

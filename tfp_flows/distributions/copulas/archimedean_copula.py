@@ -1,12 +1,11 @@
 """What the copulas of one parameter share: its range, its constraint, its name."""
 
-import abc
 from typing import Any, ClassVar
 
 import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.distributions.copulas.copula import Copula
+from tfp_flows.distributions.copulas.copula import Copula, scalar_parameter
 
 __all__ = ["ArchimedeanCopula"]
 
@@ -14,7 +13,7 @@ __all__ = ["ArchimedeanCopula"]
 class ArchimedeanCopula(Copula):
     """Base of C(u) = ψ(Σᵢ ψ⁻¹(uᵢ)): one generator ψ and one θ for all pairs.
 
-    A subclass says which θ it takes and whether its samples carry gradients to it.
+    A subclass says which θ it takes; its samples carry gradients to θ, or it says not.
 
     Args:
         theta: θ, a number or a variable.
@@ -29,6 +28,8 @@ class ArchimedeanCopula(Copula):
 
     _LEAST_TRAINABLE: ClassVar[float]
     """Bound of the default constraint of a variable."""
+    _RANGE: ClassVar[tuple[float, bool]]
+    """The least θ, and whether θ is greater than it."""
 
     def __init__(
         self,
@@ -46,7 +47,6 @@ class ArchimedeanCopula(Copula):
             parameters={"name": name},
             dtype=self._theta.dtype,
             reparameterized=self._is_reparameterized(dimension),
-            validate_args=validate_args,
             name=name,
         )
 
@@ -65,10 +65,11 @@ class ArchimedeanCopula(Copula):
         """θ, the strength of the dependence."""
         return self._theta
 
-    @abc.abstractmethod
     def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
         """Returns θ as a tensor or a reference, after a check of its range."""
+        low, strict = self._RANGE
+        return scalar_parameter(theta, dtype, low=low, strict=strict, name=label)
 
-    @abc.abstractmethod
     def _is_reparameterized(self, dimension: int) -> bool:
         """Whether samples carry gradients to θ."""
+        return True

@@ -5,11 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfp_flows.distributions.copulas.archimedean_copula import ArchimedeanCopula
-from tfp_flows.distributions.copulas.copula import (
-    TailDependence,
-    exchangeable,
-    scalar_parameter,
-)
+from tfp_flows.distributions.copulas.copula import TailDependence
 from tfp_flows.ops.exponential import log_exponential
 from tfp_flows.ops.log_tails import LogTails, log_expm1
 
@@ -42,21 +38,19 @@ class ClaytonCopula(ArchimedeanCopula):
     """
 
     _LEAST_TRAINABLE = 1e-4
+    _RANGE = (0.0, True)
 
     @property
     def kendall_tau(self) -> tf.Tensor:
         """τ = θ / (θ + 2) of each pair; [D, D]."""
         theta = tf.convert_to_tensor(self.theta)
-        return exchangeable(theta / (theta + 2), self.dimension, self.dtype)
+        return self._of_each_pair(theta / (theta + 2))
 
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 2^(−1/θ), λ_U = 0; two of [D, D]."""
         lower = 2.0 ** (-1 / tf.convert_to_tensor(self.theta))
-        return TailDependence(
-            exchangeable(lower, self.dimension, self.dtype),
-            exchangeable(0, self.dimension, self.dtype),
-        )
+        return TailDependence(self._of_each_pair(lower), self._of_each_pair(0))
 
     def log_density(self, tails: LogTails) -> tf.Tensor:
         """Returns log c(u), [batch...]."""
@@ -76,12 +70,6 @@ class ClaytonCopula(ArchimedeanCopula):
         """Draws (ln u, ln(1 − u)), each [n, D], with gradients to θ."""
         log_exponentials = log_exponential([n, self.dimension], seed, self.dtype)
         return self._from_conditional(tf.exp(log_exponentials))
-
-    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
-        return scalar_parameter(theta, dtype, low=0.0, strict=True, name=label)
-
-    def _is_reparameterized(self, dimension: int) -> bool:
-        return True
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)

@@ -1,7 +1,6 @@
 """What every copula offers: a density on the cube that is exact at its corners."""
 
 import abc
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -10,10 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops.log_tails import LogTails
 
-__all__ = ["Copula", "TailDependence", "exchangeable", "scalar_parameter"]
+__all__ = ["Copula", "TailDependence", "scalar_parameter"]
 
 
 class TailDependence(NamedTuple):
@@ -25,7 +24,7 @@ class TailDependence(NamedTuple):
     """[D, D], one on the diagonal."""
 
 
-class Copula(RecordedParameters, tfd.Distribution):
+class Copula(RecordedDistribution):
     """Base of the copulas: densities c(u) on (0, 1)^D with uniform marginals.
 
     A subclass writes `log_density` and `sample_tails` in terms of the pair
@@ -48,11 +47,9 @@ class Copula(RecordedParameters, tfd.Distribution):
         self,
         dimension: int,
         *,
-        parameters: Mapping[str, Any] | None = None,
-        dtype: tf.DType,
-        reparameterized: bool,
-        validate_args: bool,
         name: str,
+        reparameterized: bool = True,
+        **kwargs: Any,
     ) -> None:
         if int(dimension) != dimension or dimension < 2:
             raise ValueError(
@@ -61,14 +58,11 @@ class Copula(RecordedParameters, tfd.Distribution):
             )
         self._dimension = int(dimension)
         super().__init__(
-            dtype=dtype,
             reparameterization_type=tfd.FULLY_REPARAMETERIZED
             if reparameterized
             else tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            parameters=parameters,
             name=name,
+            **kwargs,
         )
 
     @property
@@ -114,6 +108,11 @@ class Copula(RecordedParameters, tfd.Distribution):
         """
         return tf.exp(self._inverse_rosenblatt(self._as_tensor(w)).below)
 
+    def _of_each_pair(self, value: Any) -> tf.Tensor:
+        """[D, D] with one number for every pair and ones on the diagonal."""
+        eye = tf.eye(self.dimension, dtype=self.dtype)
+        return eye + (1 - eye) * tf.cast(value, self.dtype)
+
     def _as_tensor(self, u: Any) -> tf.Tensor:
         return tf.convert_to_tensor(u, self.dtype)
 
@@ -143,27 +142,8 @@ class Copula(RecordedParameters, tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([self.dimension])
 
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([self.dimension])
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self, **parameter_kwargs: Any) -> tf.Tensor:
-        return tf.zeros([0], tf.int32)
-
     def _default_event_space_bijector(self) -> Any:
         return tfp.bijectors.Sigmoid()
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
-
-
-def exchangeable(value: Any, dimension: int, dtype: tf.DType) -> tf.Tensor:
-    """[D, D] with one number for every pair and ones on the diagonal."""
-    eye = tf.eye(dimension, dtype=dtype)
-    return eye + (1 - eye) * tf.cast(value, dtype)
 
 
 def scalar_parameter(

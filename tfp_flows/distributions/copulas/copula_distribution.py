@@ -1,14 +1,12 @@
 """Marginals joined by a copula: a base for heavy-tailed and dependent data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.copulas.copula import Copula
 from tfp_flows.distributions.copulas.elliptical_copula import EllipticalCopula
 from tfp_flows.distributions.copulas.gaussian_copula import GaussianCopula
@@ -19,12 +17,13 @@ from tfp_flows.distributions.marginals.log_tails import (
     log_tails_of,
     quantile_of,
 )
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["CopulaDistribution"]
 
 
-class CopulaDistribution(RecordedParameters, tfd.Distribution):
+class CopulaDistribution(RecordedDistribution):
     """p(z) = c(F₁(z₁), …, F_D(z_D)) Πᵢ fᵢ(zᵢ), over [D].
 
     A flow with a bounded Lipschitz constant L cannot make a light tail heavy:
@@ -83,11 +82,7 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
         self._widths = _checked_widths(self._parts, copula, name)
         self._native = [_is_native(copula, part) for part in self._parts]
         super().__init__(
-            dtype=copula.dtype,
-            reparameterization_type=copula.reparameterization_type,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
+            dtype=copula.dtype, reparameterization_type=copula.reparameterization_type
         )
 
     @classmethod
@@ -118,30 +113,17 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
             joint = tf.zeros([], self.dtype)
         else:
             joint = copula.log_density(self._log_tails(columns))
-        log_probs = [
-            part.log_prob(column)
-            for part, column in zip(self._parts, columns, strict=True)
-        ]
-        return joint + tf.reduce_sum(self._joined(log_probs), axis=-1)
+        log_probs = self._each(lambda part, column: part.log_prob(column), columns)
+        return joint + tf.reduce_sum(log_probs, axis=-1)
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         copula = self._copula
         if isinstance(copula, EllipticalCopula) and all(self._native):
             columns = self._split(copula.sample_quantiles(n, seed))
-            return self._joined(
-                [
-                    part.loc + part.scale * column
-                    for part, column in zip(self._parts, columns, strict=True)
-                ]
-            )
+            return self._each(lambda part, q: part.loc + part.scale * q, columns)
         tails = copula.sample_tails(n, seed)
-        pairs = zip(self._split(tails.below), self._split(tails.above), strict=True)
-        return self._joined(
-            [
-                quantile_of(part, LogTails(*pair))
-                for part, pair in zip(self._parts, pairs, strict=True)
-            ]
-        )
+        pairs = map(LogTails, self._split(tails.below), self._split(tails.above))
+        return self._each(quantile_of, pairs)
 
     def _split(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Columns by part: [batch...] for a part of batch shape [], else [..., k]."""
@@ -151,6 +133,10 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
             piece[..., 0] if width is None else piece
             for piece, width in zip(split, self._widths, strict=True)
         ]
+
+    def _each(self, function: Callable[..., Any], *columns: Iterable[Any]) -> tf.Tensor:
+        """What a function makes of each part and its columns, side by side."""
+        return self._joined(list(map(function, self._parts, *columns)))
 
     def _joined(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
         """Undoes `_split`."""
@@ -163,10 +149,7 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
         return tf.concat(wide, axis=-1)
 
     def _log_tails(self, columns: Sequence[tf.Tensor]) -> LogTails:
-        pairs = [
-            log_tails_of(part, column)
-            for part, column in zip(self._parts, columns, strict=True)
-        ]
+        pairs = list(map(log_tails_of, self._parts, columns))
         return LogTails(
             self._joined([pair.below for pair in pairs]),
             self._joined([pair.above for pair in pairs]),
@@ -174,47 +157,30 @@ class CopulaDistribution(RecordedParameters, tfd.Distribution):
 
     def _native_log_prob(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
         """The multivariate distribution's, without u."""
-        pairs = list(zip(self._parts, columns, strict=True))
-        quantiles = self._joined([_standardized(*pair) for pair in pairs])
-        log_scales = self._joined(
-            [
-                tf.math.log(
-                    tf.broadcast_to(part.scale, [] if width is None else [width])
-                )
-                for part, width in zip(self._parts, self._widths, strict=True)
-            ]
-        )
+        quantiles = self._each(_standardized, columns)
+        log_scales = self._each(_log_scale, self._widths)
         joint = self._copula.joint_log_prob(quantiles)
         return joint - tf.reduce_sum(log_scales)
 
     def _scores(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
         """Scores of an elliptical copula, without u where marginals are its own."""
         copula = self._copula
-        return self._joined(
-            [
-                copula.scores_of_quantiles(_standardized(part, column))
-                if native
-                else copula.scores(log_tails_of(part, column))
-                for part, column, native in zip(
-                    self._parts, columns, self._native, strict=True
-                )
-            ]
-        )
+
+        def scores(part: tfd.Distribution, column: tf.Tensor, native: bool) -> Any:
+            if native:
+                return copula.scores_of_quantiles(_standardized(part, column))
+            return copula.scores(log_tails_of(part, column))
+
+        return self._each(scores, columns, self._native)
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([self._copula.dimension])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([self._copula.dimension])
 
     def _batch_shape(self) -> tf.TensorShape:
         return tf.TensorShape([])
 
     def _batch_shape_tensor(self, **parameter_kwargs: Any) -> tf.Tensor:
         return tf.zeros([0], tf.int32)
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfb.Identity()
 
 
 def _checked_widths(
@@ -249,6 +215,10 @@ def _checked_widths(
 
 def _standardized(part: tfd.Distribution, column: tf.Tensor) -> tf.Tensor:
     return (column - part.loc) / part.scale
+
+
+def _log_scale(part: tfd.Distribution, width: int | None) -> tf.Tensor:
+    return tf.math.log(tf.broadcast_to(part.scale, [] if width is None else [width]))
 
 
 def _is_native(copula: Copula, part: tfd.Distribution) -> bool:

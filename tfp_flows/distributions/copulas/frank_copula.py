@@ -10,7 +10,6 @@ import tensorflow_probability as tfp
 from tfp_flows.distributions.copulas.archimedean_copula import ArchimedeanCopula
 from tfp_flows.distributions.copulas.copula import (
     TailDependence,
-    exchangeable,
     scalar_parameter,
 )
 from tfp_flows.ops.exponential import log_exponential, uniform_log_tails
@@ -58,12 +57,12 @@ class FrankCopula(ArchimedeanCopula):
         nodes, weights = np.polynomial.legendre.leggauss(200)
         y = theta * (nodes + 1) / 2
         debye = tf.reduce_sum(weights / 2 * y / tf.math.expm1(y))
-        return exchangeable(1 - 4 / theta * (1 - debye), self.dimension, self.dtype)
+        return self._of_each_pair(1 - 4 / theta * (1 - debye))
 
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = λ_U = 0; two of [D, D]."""
-        zero = exchangeable(0, self.dimension, self.dtype)
+        zero = self._of_each_pair(0)
         return TailDependence(zero, zero)
 
     def log_density(self, tails: LogTails) -> tf.Tensor:

@@ -54,13 +54,7 @@ class GaussianCopula(EllipticalCopula):
         name: str = "GaussianCopula",
     ) -> None:
         self._factor = checked_factor(correlation_cholesky, dtype, name)
-        super().__init__(
-            self._factor.shape[0],
-            dtype=self._factor.dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(self._factor.shape[0], dtype=self._factor.dtype, name=name)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:

@@ -8,11 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_flows.distributions.copulas.archimedean_copula import ArchimedeanCopula
-from tfp_flows.distributions.copulas.copula import (
-    TailDependence,
-    exchangeable,
-    scalar_parameter,
-)
+from tfp_flows.distributions.copulas.copula import TailDependence
 from tfp_flows.ops.exponential import log_exponential
 from tfp_flows.ops.log_tails import LogTails, log_neg_log
 
@@ -49,21 +45,19 @@ class GumbelCopula(ArchimedeanCopula):
     """
 
     _LEAST_TRAINABLE = 1.0
+    _RANGE = (1.0, False)
 
     @property
     def kendall_tau(self) -> tf.Tensor:
         """τ = 1 − 1/θ of each pair; [D, D]."""
         tau = 1 - 1 / tf.convert_to_tensor(self.theta)
-        return exchangeable(tau, self.dimension, self.dtype)
+        return self._of_each_pair(tau)
 
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 0, λ_U = 2 − 2^(1/θ); two of [D, D]."""
         upper = 2 - 2.0 ** (1 / tf.convert_to_tensor(self.theta))
-        return TailDependence(
-            exchangeable(0, self.dimension, self.dtype),
-            exchangeable(upper, self.dimension, self.dtype),
-        )
+        return TailDependence(self._of_each_pair(0), self._of_each_pair(upper))
 
     def log_density(self, tails: LogTails) -> tf.Tensor:
         """Returns log c(u), [batch...]."""
@@ -86,12 +80,6 @@ class GumbelCopula(ArchimedeanCopula):
         log_e = log_exponential([n, self.dimension], seed, self.dtype)
         log_minus_log_u = (log_e - log_stable) / theta
         return LogTails.from_below(-tf.exp(log_minus_log_u))
-
-    def _checked_theta(self, theta: Any, dimension: int, dtype: Any, label: str) -> Any:
-        return scalar_parameter(theta, dtype, low=1.0, strict=False, name=label)
-
-    def _is_reparameterized(self, dimension: int) -> bool:
-        return True
 
     def _rosenblatt(self, tails: LogTails) -> tf.Tensor:
         theta = tf.convert_to_tensor(self.theta)

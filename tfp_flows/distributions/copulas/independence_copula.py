@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfp_flows.distributions.copulas.copula import Copula, TailDependence, exchangeable
+from tfp_flows.distributions.copulas.copula import Copula, TailDependence
 from tfp_flows.ops.exponential import uniform_log_tails
 from tfp_flows.ops.log_tails import LogTails
 
@@ -33,24 +33,17 @@ class IndependenceCopula(Copula):
         validate_args: bool = False,
         name: str = "IndependenceCopula",
     ) -> None:
-        dtype = tf.as_dtype(dtype)
-        super().__init__(
-            dimension,
-            dtype=dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(dimension, name=name)
 
     @property
     def kendall_tau(self) -> tf.Tensor:
         """τ = 0 of each pair; [D, D]."""
-        return exchangeable(0, self.dimension, self.dtype)
+        return self._of_each_pair(0)
 
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = λ_U = 0; two of [D, D]."""
-        zero = exchangeable(0, self.dimension, self.dtype)
+        zero = self._of_each_pair(0)
         return TailDependence(zero, zero)
 
     def log_density(self, tails: LogTails) -> tf.Tensor:

@@ -8,11 +8,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions.copulas.archimedean_copula import ArchimedeanCopula
-from tfp_flows.distributions.copulas.copula import (
-    TailDependence,
-    exchangeable,
-    scalar_parameter,
-)
+from tfp_flows.distributions.copulas.copula import TailDependence
 from tfp_flows.ops.exponential import log_exponential
 from tfp_flows.ops.log_tails import LogTails, log1mexp, log1mexp_of_log, log_neg_log
 
@@ -52,6 +48,7 @@ class JoeCopula(ArchimedeanCopula):
     """
 
     _LEAST_TRAINABLE = 1.0
+    _RANGE = (1.0, False)
 
     def __init__(
         self,
@@ -75,15 +72,13 @@ class JoeCopula(ArchimedeanCopula):
         terms = 1 / (k * (theta * k + 2) * (theta * (k - 1) + 2))
         remainder = 1 / (2 * theta**2 * (last + 0.5) ** 2)
         tau = 1 - 4 * (tf.reduce_sum(terms) + remainder)
-        return exchangeable(tau, 2, self.dtype)
+        return self._of_each_pair(tau)
 
     @property
     def tail_dependence(self) -> TailDependence:
         """λ_L = 0, λ_U = 2 − 2^(1/θ); two of [2, 2]."""
         upper = 2 - 2.0 ** (1 / tf.convert_to_tensor(self.theta))
-        return TailDependence(
-            exchangeable(0, 2, self.dtype), exchangeable(upper, 2, self.dtype)
-        )
+        return TailDependence(self._of_each_pair(0), self._of_each_pair(upper))
 
     def log_density(self, tails: LogTails) -> tf.Tensor:
         """Returns log c(u), [batch...]."""
@@ -110,7 +105,7 @@ class JoeCopula(ArchimedeanCopula):
                 f"{label}: expected dimension 2, received {dimension}. GumbelCopula "
                 "has the same upper tail dependence in any dimension."
             )
-        return scalar_parameter(theta, dtype, low=1.0, strict=False, name=label)
+        return super()._checked_theta(theta, dimension, dtype, label)
 
     def _is_reparameterized(self, dimension: int) -> bool:
         return False

@@ -68,13 +68,7 @@ class StudentTCopula(EllipticalCopula):
         self._df = scalar_parameter(
             df, self._factor.dtype, low=0.0, strict=True, name=f"df of {name}"
         )
-        super().__init__(
-            self._factor.shape[0],
-            dtype=self._factor.dtype,
-            reparameterized=True,
-            validate_args=validate_args,
-            name=name,
-        )
+        super().__init__(self._factor.shape[0], dtype=self._factor.dtype, name=name)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:

@@ -7,19 +7,19 @@ import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.marginals.log_tails import (
     check_marginal,
     log_tails_of,
     quantile_of,
 )
+from tfp_flows.distributions.marginals.tailed_marginal import TailedMarginal
 from tfp_flows.ops.exponential import uniform_log_tails
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["GeneralizedParetoTails"]
 
 
-class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
+class GeneralizedParetoTails(TailedMarginal):
     """The body's density f within its quantiles p and 1 − p, Pareto tails beyond.
 
     Above b = F⁻¹(1 − p), with excess y = (x − b) / σ and concentration ξ ≥ 0,
@@ -71,13 +71,7 @@ class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
         self._lower = _concentration(lower_concentration, body.dtype, f"lower {name}")
         self._upper = _concentration(upper_concentration, body.dtype, f"upper {name}")
         self._tail_probability = tail_probability
-        super().__init__(
-            dtype=body.dtype,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
-        )
+        super().__init__(dtype=body.dtype)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
@@ -162,33 +156,9 @@ class GeneralizedParetoTails(RecordedParameters, tfd.Distribution):
         upper = (1 + self._upper) * _log_ratio(high, self._upper)
         return body - lower - upper
 
-    def _log_cdf(self, x: tf.Tensor) -> tf.Tensor:
-        return self.log_tails(x).below
-
-    def _cdf(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.exp(self.log_tails(x).below)
-
-    def _log_survival_function(self, x: tf.Tensor) -> tf.Tensor:
-        return self.log_tails(x).above
-
-    def _survival_function(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.exp(self.log_tails(x).above)
-
-    def _quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return self.quantile_of_tails(LogTails.from_probability(p))
-
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)
         return self.quantile_of_tails(uniform_log_tails(shape, seed, self.dtype))
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.zeros([0], tf.int32)
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfb.Identity()
 
 
 def log_half(dtype: tf.DType) -> tf.Tensor:

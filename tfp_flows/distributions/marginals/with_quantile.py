@@ -6,12 +6,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
 from tfp_flows.distributions.marginals.log_tails import (
     check_continuous,
     log_tails_of,
     quantile_of,
 )
+from tfp_flows.distributions.marginals.tailed_marginal import TailedMarginal
 from tfp_flows.ops.log_tails import LogTails
 
 __all__ = ["WithQuantile"]
@@ -20,7 +20,7 @@ __all__ = ["WithQuantile"]
 _ITERATIONS = {"float32": 60, "float64": 120}
 
 
-class WithQuantile(RecordedParameters, tfd.Distribution):
+class WithQuantile(TailedMarginal):
     """A one-dimensional distribution with its quantile found from its cdf.
 
     The root of ln F(x) = ln u, or of ln(1 − F(x)) = ln(1 − u) where that is the
@@ -66,9 +66,6 @@ class WithQuantile(RecordedParameters, tfd.Distribution):
         super().__init__(
             dtype=distribution.dtype,
             reparameterization_type=distribution.reparameterization_type,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
         )
 
     @classmethod
@@ -127,21 +124,6 @@ class WithQuantile(RecordedParameters, tfd.Distribution):
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
         return self.distribution.log_prob(x)
 
-    def _log_cdf(self, x: tf.Tensor) -> tf.Tensor:
-        return self.log_tails(x).below
-
-    def _cdf(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.exp(self.log_tails(x).below)
-
-    def _log_survival_function(self, x: tf.Tensor) -> tf.Tensor:
-        return self.log_tails(x).above
-
-    def _survival_function(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.exp(self.log_tails(x).above)
-
-    def _quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return self.quantile_of_tails(LogTails.from_probability(p))
-
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         return self.distribution.sample(n, seed=seed)
 
@@ -150,12 +132,6 @@ class WithQuantile(RecordedParameters, tfd.Distribution):
 
     def _variance(self) -> tf.Tensor:
         return self.distribution.variance()
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.zeros([0], tf.int32)
 
     def _default_event_space_bijector(self) -> Any:
         return self.distribution.experimental_default_event_space_bijector()

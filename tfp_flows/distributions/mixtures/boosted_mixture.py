@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 
 __all__ = ["BoostedMixture"]
 
@@ -17,7 +17,7 @@ __all__ = ["BoostedMixture"]
 _TOLERANCE = 1e-4
 
 
-class BoostedMixture(RecordedParameters, tfd.Distribution):
+class BoostedMixture(RecordedDistribution):
     """G(x) = Σⱼ wⱼ gⱼ(x) over components gⱼ that are any distributions.
 
         log G(x) = logsumexpⱼ(log wⱼ + log gⱼ(x))
@@ -79,17 +79,7 @@ class BoostedMixture(RecordedParameters, tfd.Distribution):
             logits = tf.zeros([len(self._components)], dtype)
         self._logits = logits
         _check_count(self.logits, len(self._components), "logits")
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
+        super().__init__(dtype=dtype, reparameterization_type=tfd.NOT_REPARAMETERIZED)
 
     @property
     def components(self) -> tuple[tfd.Distribution, ...]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.estimation.gaussian_mixture import (
     FittedMixture,
     select_gaussian_mixture,
@@ -29,7 +29,7 @@ _ENOUGH_ROWS = 100
 _ABSENT_LOGIT = -15.0
 
 
-class GaussianMixture(RecordedParameters, tfd.Distribution):
+class GaussianMixture(RecordedDistribution):
     """p(z) = Σₖ wₖ N(z; μₖ, (Uₖᵀ Uₖ)⁻¹), trainable; N(0, I) until `initialize`.
 
         log p(z) = logsumexpₖ(log wₖ + Σᵢ log Uₖ,ᵢᵢ − ½ |Uₖ (z − μₖ)|²) − (D/2) log 2π
@@ -85,19 +85,11 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
         )
         one = num_components == 1
         super().__init__(
-            dtype=dtype,
             # Which component is drawn has no gradient; of one there is no choice.
             reparameterization_type=tfd.FULLY_REPARAMETERIZED
             if one
             else tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
         )
-
-    @classmethod
-    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
-        return {}
 
     @property
     def precision_factors(self) -> tf.Tensor:
@@ -181,12 +173,3 @@ class GaussianMixture(RecordedParameters, tfd.Distribution):
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([self.means.shape[1]])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([self.means.shape[1]])
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfp.bijectors.Identity()

@@ -4,18 +4,15 @@ A TFP object is its class and its constructor's arguments, `parameters`; this mo
 writes those down recursively. Variables are written as shape and dtype: their values
 travel as weights. What two parts share is written once and stays shared.
 
-Reading constructs only classes and functions of TensorFlow, TFP, Keras and this
-package, or ones registered with `keras.saving.register_keras_serializable`: a model
-file cannot name arbitrary code.
+Reading constructs only what `names` finds: a model file cannot name arbitrary code.
 """
 
 import base64
 import dataclasses
-import importlib
 import inspect
 import random
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,27 +20,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import bijectors as tfb
-from tensorflow_probability import distributions as tfd
 
-__all__ = ["UntrustedError", "deserialize", "serialize", "serialize_part"]
-
-
-# What keeps the arguments of its constructor as `parameters`.
-_CONSTRUCTIBLE = (
-    tfd.Distribution,
-    tfb.Bijector,
-    tfp.math.psd_kernels.PositiveSemidefiniteKernel,
-    tf.linalg.LinearOperator,
-)
-_TRUSTED = ("tensorflow", "tensorflow_probability", "keras", "tfp_flows")
-_FUNCTION_MODULES = (
-    "tensorflow_probability.python.distributions.",
-    "tensorflow_probability.python.bijectors.",
+from tfp_flows.models.bridge.names import (
+    CONSTRUCTIBLE,
+    find_class,
+    find_function,
+    is_record,
+    is_tfp,
+    name_of,
+    public_class,
+    refusal,
 )
 
-
-class UntrustedError(ValueError):
-    """A file names a class or function that it may not; nothing was called."""
+__all__ = ["deserialize", "serialize", "serialize_part"]
 
 
 def serialize(value: Any) -> dict[str, Any]:
@@ -111,7 +100,7 @@ class _Writer:
         if isinstance(value, tf.DType):
             return {"dtype": value.name}
         if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
-            return {"name": _name_of(value, where)}
+            return {"name": name_of(value, where)}
         if dataclasses.is_dataclass(value):
             return self._dataclass(value, where)
         if isinstance(value, np.ndarray | np.floating) or _is_constant(value):
@@ -123,7 +112,7 @@ class _Writer:
             field.name: self.write(getattr(value, field.name), f"{where}.{field.name}")
             for field in dataclasses.fields(value)
         }
-        return {"dataclass": _name_of(type(value), where), "fields": fields}
+        return {"dataclass": name_of(type(value), where), "fields": fields}
 
     def _reference(self, value: Any, where: str) -> dict[str, int]:
         if id(value) not in self._index:
@@ -142,7 +131,7 @@ class _Writer:
             try:
                 reader.read({"object": index})
             except Exception as error:
-                raise TypeError(_refusal(value, where)) from error
+                raise TypeError(refusal(value, where)) from error
             finally:
                 # Layers draw the seeds of their initializers: saving changes no run.
                 random.setstate(drawn)
@@ -160,7 +149,7 @@ class _Writer:
             return self._called(type(value), value.get_config(), where)
         if hasattr(value, "get_config") and hasattr(value, "from_config"):
             # Layers, initializers, and whatever a user wrote in Keras' manner.
-            _name_of(type(value), where)
+            name_of(type(value), where)
             return {"keras": keras.saving.serialize_keras_object(value)}
         if isinstance(value, tfp.util.DeferredTensor):
             # TFP shows a bijector's bound method in place of the bijector.
@@ -169,10 +158,10 @@ class _Writer:
                 "transformed": self.write(value.pretransformed_input, f"{where}.input"),
                 "bijector": self.write(bijector, f"{where}.transform_fn"),
             }
-        arguments = _arguments_of(value) if isinstance(value, _CONSTRUCTIBLE) else None
+        arguments = _arguments_of(value) if isinstance(value, CONSTRUCTIBLE) else None
         if arguments is not None:
             return self._called(type(value), arguments, where)
-        raise TypeError(_refusal(value, where))
+        raise TypeError(refusal(value, where))
 
     def _called(
         self, cls: type, arguments: Mapping[str, Any], where: str
@@ -180,7 +169,7 @@ class _Writer:
         """A class with the arguments of its constructor."""
         defaults = inspect.signature(cls).parameters
         return {
-            "class": _name_of(_public_class(cls), where),
+            "class": name_of(public_class(cls), where),
             "parameters": {
                 key: self.write(argument, f"{where}.{key}" if where else key)
                 for key, argument in arguments.items()
@@ -219,13 +208,13 @@ class _Reader:
             return tf.TensorShape(data["shape"])
         if "dataclass" in data:
             fields = {key: self.read(value) for key, value in data["fields"].items()}
-            return _find_class(data["dataclass"], _is_record)(**fields)
+            return find_class(data["dataclass"], is_record)(**fields)
         if "array" in data:
             raw = np.frombuffer(base64.b64decode(data["array"]), data["of"])
             # An empty index makes a scalar of an array without axes.
             return raw.reshape(data["sizes"]).copy()[()]
         if "name" in data:
-            return _find_function(data["name"])
+            return find_function(data["name"])
         return tf.as_dtype(data["dtype"])
 
     def _object(self, data: Mapping[str, Any]) -> Any:
@@ -241,7 +230,7 @@ class _Reader:
             variable = self.read(data["transformed"])
             return tfp.util.DeferredTensor(variable, self.read(data["bijector"]))
         arguments = {key: self.read(v) for key, v in data["parameters"].items()}
-        return _find_class(data["class"], _is_tfp)(**arguments)
+        return find_class(data["class"], is_tfp)(**arguments)
 
 
 def _arguments_of(value: Any) -> Mapping[str, Any] | None:
@@ -270,109 +259,3 @@ def _array(value: Any) -> dict[str, Any]:
     array = np.ascontiguousarray(value.numpy() if tf.is_tensor(value) else value)
     text = base64.b64encode(array.tobytes()).decode()
     return {"array": text, "of": array.dtype.str, "sizes": list(np.shape(value))}
-
-
-def _public_class(cls: type) -> type:
-    """The exported class behind TFP's private variants, such as `_Chain`."""
-    for namespace in (tfd, tfb):
-        public = getattr(namespace, cls.__name__.lstrip("_"), None)
-        if isinstance(public, type) and (
-            issubclass(public, cls) or issubclass(cls, public)
-        ):
-            return public
-    return cls
-
-
-def _name_of(value: Any, where: str) -> str:
-    """Text by which `_find` finds a class or function again."""
-    registered = keras.saving.get_registered_name(value)
-    if keras.saving.get_registered_object(registered) is value:
-        return f"registered:{registered}"
-    name = f"{_public_module(value)}:{value.__qualname__}"
-    is_class = isinstance(value, type)
-    trusted = _TRUSTED if is_class else _FUNCTION_MODULES
-    if value.__module__.startswith(trusted) and "<" not in name:
-        return name
-    raise TypeError(_refusal(value, where))
-
-
-def _public_module(value: Any) -> str:
-    """The package that exports a class of ours: files move, public names stay."""
-    package = ".".join(value.__module__.split(".")[:2])
-    if not package.startswith("tfp_flows."):
-        return value.__module__
-    exported = getattr(importlib.import_module(package), value.__qualname__, None)
-    return package if exported is value else value.__module__
-
-
-def _find(name: str) -> Any:
-    module, _, path = name.partition(":")
-    if module == "registered":
-        found = keras.saving.get_registered_object(path)
-        if found is None:
-            raise UntrustedError(
-                f"{path!r} is not registered. Import the module that registers it "
-                "with keras.saving.register_keras_serializable before loading."
-            )
-        return found
-    if module.split(".")[0] not in _TRUSTED:
-        trusted = ", ".join(_TRUSTED)
-        raise UntrustedError(f"{name!r} is not part of {trusted}: refused.")
-    if module.startswith("tfp_flows."):
-        # An older file names the module that defined the class then.
-        package = importlib.import_module(".".join(module.split(".")[:2]))
-        if hasattr(package, path):
-            return getattr(package, path)
-    try:
-        found = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UntrustedError(
-            f"{name!r} is not in the versions that are installed: install those that "
-            "wrote the file."
-        ) from error
-    return found
-
-
-def _is_tfp(cls: type) -> bool:
-    return issubclass(cls, (*_CONSTRUCTIBLE, tfb.AutoregressiveNetwork))
-
-
-_RECORDS = ("tfp_flows.bijectors.", "tfp_flows.ode.", "tfp_flows.ops.")
-
-
-def _is_record(cls: type) -> bool:
-    """Whether it is a dataclass of ours, or an elementwise transform of the user's."""
-    if not dataclasses.is_dataclass(cls):
-        return False
-    return cls.__module__.startswith(_RECORDS) or hasattr(cls, "num_parameters")
-
-
-def _find_class(name: str, may_construct: Callable[[type], bool]) -> type:
-    """Finds a class of the kind that a file may construct."""
-    found = _find(name)
-    if not isinstance(found, type) or not may_construct(found):
-        raise UntrustedError(f"{name!r} is no class that a saved model may construct.")
-    return found
-
-
-def _find_function(name: str) -> Any:
-    """Finds a function that TFP takes as an argument by default, or a registered one.
-
-    The functions of whole libraries would include some that write files.
-    """
-    if not name.startswith(("registered:", *_FUNCTION_MODULES)):
-        raise UntrustedError(f"{name!r} is no function that a saved model may use.")
-    return _find(name)
-
-
-def _refusal(value: Any, where: str) -> str:
-    return (
-        f"Cannot save the part {where or 'distribution'!r}, {value!r} of type "
-        f"{type(value).__name__}: it has no description from which it could be "
-        "rebuilt. Instead of a lambda or closure use an object with get_config, and "
-        "register your own classes and functions with "
-        "keras.saving.register_keras_serializable. save_weights and export work "
-        "without this."
-    )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfp_flows.bijectors import LearnedInverse
 from tfp_flows.models.learned_inverse.log_determinants import LogDeterminants
+from tfp_flows.models.stage_relay import with_callback
 
 __all__ = ["RefreshLogDeterminants", "relative_distance", "with_log_determinants"]
 
@@ -75,12 +76,4 @@ def relative_distance(layer: LearnedInverse) -> float:
 
 def with_log_determinants(callbacks: Any, log_dets: LogDeterminants) -> Any:
     """Returns the callbacks with a refresh before all others."""
-    refresh = RefreshLogDeterminants(log_dets)
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.callbacks.insert(0, refresh)
-        refresh.set_model(callbacks.model)
-        return callbacks
-    if callbacks is None:
-        return [refresh]
-    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-    return [refresh, *given]
+    return with_callback(callbacks, RefreshLogDeterminants(log_dets), first=True)

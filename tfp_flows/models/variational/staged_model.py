@@ -213,21 +213,16 @@ class StagedModel(KerasContract, abc.ABC):
         whole, every_stage = split_callbacks(callbacks)
         schedule = StageSchedule(self, epochs=epochs, annealing_epochs=annealing)
         history = keras.callbacks.History()
+        verbose = kwargs.get("verbose", "auto")
         shared = keras.callbacks.CallbackList(
-            [*whole, history],
-            model=self,
-            epochs=epochs,
-            verbose=kwargs.get("verbose", "auto"),
+            [*whole, history], model=self, epochs=epochs, verbose=verbose
         )
         shared.on_train_begin()
         epoch = 0
         for stage in range(first, self.num_components + 1):
             self._begin_stage(stage)
             schedule.begin(stage, epoch, continues=self._continues)
-            if kwargs.get("verbose", "auto") != 0 and self.num_components > 1:
-                sys.stdout.write(
-                    f"Stage {stage}/{self.num_components}: component {stage}\n"
-                )
+            self._say_stage(stage, verbose)
             relay = StageRelay(shared, may_stop=schedule.may_stop)
             super().fit(
                 x,
@@ -243,6 +238,11 @@ class StagedModel(KerasContract, abc.ABC):
         shared.on_train_end()
         self.history = history
         return history
+
+    def _say_stage(self, stage: int, verbose: Any) -> None:
+        count = self.num_components
+        if verbose != 0 and count > 1:
+            sys.stdout.write(f"Stage {stage}/{count}: component {stage}\n")
 
     def _finish_stage(self, stage: int, x: Any) -> None:
         weights = np.full(stage, 1 / stage)

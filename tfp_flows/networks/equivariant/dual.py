@@ -6,7 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["Dual"]
+__all__ = ["Dual", "nearness", "sigmoid", "silu", "tanh"]
+
+# Inside the root: two particles in one place have a distance with a gradient.
+_SQUARED_FLOOR = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Dual:
     def map(
         self, function: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     ) -> "Dual":
-        """A function of each entry, which returns its value and its slope."""
+        """A function of each entry, which returns value and slope, such as `silu`."""
         value, slope = function(self.value)
         if self.tangents is None:
             return Dual(value)
@@ -67,3 +70,28 @@ class Dual:
 def _total(parts: list[Any]) -> tf.Tensor | None:
     present = [part for part in parts if part is not None]
     return sum(present[1:], present[0]) if present else None
+
+
+def silu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """X / (1 + exp(−x))."""
+    s = tf.sigmoid(x)
+    return x * s, s * (1 + x * (1 - s))
+
+
+def sigmoid(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """1 / (1 + exp(−x))."""
+    s = tf.sigmoid(x)
+    return s, s * (1 - s)
+
+
+def tanh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(exp(x) − exp(−x)) / (exp(x) + exp(−x))."""
+    y = tf.tanh(x)
+    return y, 1 - y**2
+
+
+def nearness(squared: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """1 / (d + 1) of d²."""
+    distance = tf.sqrt(squared + _SQUARED_FLOOR)
+    y = 1 / (distance + 1)
+    return y, -0.5 * y**2 / distance

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows.networks.conditioner import Conditioner
-from tfp_flows.networks.equivariant.dual import Dual
+from tfp_flows.networks.equivariant.dual import Dual, nearness, sigmoid, silu, tanh
 from tfp_flows.networks.equivariant.tangents import (
     between,
     coordinates,
@@ -18,9 +18,6 @@ from tfp_flows.networks.equivariant.tangents import (
 from tfp_flows.ops import centered
 
 __all__ = ["EquivariantVelocity"]
-
-# Inside the root: two particles in one place have a distance with a gradient.
-_SQUARED_FLOOR = 1e-8
 
 
 @keras.saving.register_keras_serializable(package="tfp_flows")
@@ -68,6 +65,11 @@ class EquivariantVelocity(Conditioner):
     Reference: Garcia Satorras et al. (2021), "E(n) Equivariant Normalizing Flows",
     arXiv:2105.09016, with the stabilized form of its released code.
     """
+
+    _CONFIG = (
+        *("context_size", "seed", "num_particles", "dimension", "hidden_size"),
+        *("num_layers", "coordinate_range", "attention"),
+    )
 
     def __init__(
         self,
@@ -239,14 +241,14 @@ class EquivariantVelocity(Conditioner):
         hidden = ends.plus(block["edge"]["bias"])
         hidden += squared.linear(lambda d: d * weights[-2])
         hidden += origin.linear(lambda d: d * weights[-1])
-        message = hidden.map(_silu)
-        message = _through(block["message"], message).map(_silu)
+        message = hidden.map(silu)
+        message = _through(block["message"], message).map(silu)
         if self.attention:
-            message *= _through(block["gate"], message).map(_sigmoid)
-        length = _through(block["push"], message).map(_silu)
-        length = (length @ block["length"]["kernel"]).map(_tanh)
+            message *= _through(block["gate"], message).map(sigmoid)
+        length = _through(block["push"], message).map(silu)
+        length = (length @ block["length"]["kernel"]).map(tanh)
         farthest = self.coordinate_range / self.num_layers
-        length *= squared.map(_nearness)
+        length *= squared.map(nearness)
         return message, length.linear(lambda v: farthest * v)
 
     def _two_layers(
@@ -302,39 +304,8 @@ class EquivariantVelocity(Conditioner):
         weights = tf.identity(block["node"]["kernel"])
         own, received = tf.split(weights, 2)
         hidden = h @ own + message @ received
-        hidden = hidden.plus(block["node"]["bias"]).map(_silu)
+        hidden = hidden.plus(block["node"]["bias"]).map(silu)
         return _through(block["update"], hidden)
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments, for Keras."""
-        config = super().get_config()
-        for name in ("activation", "hidden_sizes", "num_parameters"):
-            del config[name]
-        names = "num_particles dimension hidden_size num_layers coordinate_range"
-        own = {name: getattr(self, name) for name in [*names.split(), "attention"]}
-        return {**config, **own}
-
-
-def _silu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    s = tf.sigmoid(x)
-    return x * s, s * (1 + x * (1 - s))
-
-
-def _sigmoid(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    s = tf.sigmoid(x)
-    return s, s * (1 - s)
-
-
-def _tanh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    y = tf.tanh(x)
-    return y, 1 - y**2
-
-
-def _nearness(squared: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """1 / (d + 1) of d²."""
-    distance = tf.sqrt(squared + _SQUARED_FLOOR)
-    y = 1 / (distance + 1)
-    return y, -0.5 * y**2 / distance
 
 
 def _differences(x: tf.Tensor) -> tf.Tensor:

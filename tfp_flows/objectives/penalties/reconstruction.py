@@ -80,13 +80,8 @@ class Reconstruction(FromFields):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1, received {count}.")
-        allowed = {"points": ("data", "probes", "both"), "trains": ("inverse", "both")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(map(repr, values))}, received "
-                    f"{getattr(self, name)!r}."
-                )
+        points = ("data", "probes", "both")
+        self._check_choices(points=points, trains=("inverse", "both"))
 
     def __call__(self, evaluation: Any, *, seed: tf.Tensor, training: bool) -> Terms:
         """Returns Σₖ Eₖ, unweighted, and each Eₖ by name.

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.testing.laws.computation_laws import values_of_dtype
 from tfp_flows.testing.numerics import log_abs_det, relative_error
 from tfp_flows.testing.probes.bijector_probe import BijectorProbe
 from tfp_flows.testing.report import LawResult, invariant, judge, unchecked
@@ -92,13 +93,7 @@ def batch_shapes(probe: BijectorProbe) -> LawResult:
 
 def dtypes(probe: BijectorProbe) -> LawResult:
     """Every value has the dtype of x."""
-    values = probe.computation.eager()
-    wrong = {n: v.dtype.name for n, v in values.items() if v.dtype != probe.x.dtype}
-    failure = (
-        f"Expected {probe.x.dtype.name}, the dtype of x, for every value. "
-        f"Received: {wrong}. Likely cause: a literal or a variable of fixed dtype."
-    )
-    return judge("dtypes", len(wrong), 0, failure)
+    return values_of_dtype(probe, probe.x.dtype, "x")
 
 
 def _values_at(

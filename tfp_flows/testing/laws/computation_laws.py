@@ -21,6 +21,7 @@ from tfp_flows.testing.report import LawResult, is_invariant, judge, unchecked
 __all__ = [
     "gradients",
     "graph",
+    "values_of_dtype",
     "variables_tracked",
     "weight_update",
     "xla",
@@ -62,6 +63,17 @@ def xla_refusal(probe: Probe) -> str:
         return "the caller passed jit=False"
     part = part_without_jit(probe.subject)
     return f"{part} declares supports_jit = False" if part else ""
+
+
+def values_of_dtype(probe: Probe, expected: tf.DType, whose: str) -> LawResult:
+    """Every value has a dtype: the law `dtypes` of both kinds."""
+    values = probe.computation.eager()
+    wrong = {n: v.dtype.name for n, v in values.items() if v.dtype != expected}
+    failure = (
+        f"Expected {expected.name}, the dtype of {whose}, for every value. "
+        f"Received: {wrong}. Likely cause: a literal or a variable of fixed dtype."
+    )
+    return judge("dtypes", len(wrong), 0, failure)
 
 
 def variables_tracked(probe: Probe) -> LawResult:

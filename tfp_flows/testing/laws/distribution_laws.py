@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.testing.laws.computation_laws import xla_refusal
+from tfp_flows.testing.laws.computation_laws import values_of_dtype, xla_refusal
 from tfp_flows.testing.numerics import relative_error
 from tfp_flows.testing.probes.distribution_probe import (
     DistributionProbe,
@@ -85,14 +85,7 @@ def sample_xla(probe: DistributionProbe) -> LawResult:
 
 def dtypes(probe: DistributionProbe) -> LawResult:
     """Samples and log-densities have the dtype of the distribution."""
-    expected = probe.subject.dtype
-    values = probe.computation.eager()
-    wrong = {n: v.dtype.name for n, v in values.items() if v.dtype != expected}
-    failure = (
-        f"Expected {expected.name}, the dtype of the distribution, for every value. "
-        f"Received: {wrong}. Likely cause: a literal or a variable of fixed dtype."
-    )
-    return judge("dtypes", len(wrong), 0, failure)
+    return values_of_dtype(probe, probe.subject.dtype, "the distribution")
 
 
 def log_prob_shapes(probe: DistributionProbe) -> LawResult:
