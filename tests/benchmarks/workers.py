@@ -10,6 +10,7 @@ normal draws, the flow is the default spline coupling flow.
 import argparse
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,10 +36,16 @@ def seconds_an_epoch(table, out, workers, epochs, batch_size):
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    starts = [
-        time.perf_counter() for line in process.stdout if line.startswith("Epoch ")
-    ]
-    if process.wait():
+    starts = []
+    for line in process.stdout:
+        if line.startswith("Epoch "):
+            starts.append(time.perf_counter())
+        if len(starts) == epochs:
+            break
+    # What comes behind the training is not asked for.
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    if len(starts) < epochs:
         raise RuntimeError(f"{workers} workers failed: see tfp-flows fit alone")
     return statistics.median(np.diff(starts)[2:])
 
