@@ -36,6 +36,7 @@ from tfp_flows.ops.log_abs_det import (
 )
 from tfp_flows.ops.log_scale import LogScale, bounded_log_scale
 from tfp_flows.ops.mixture_density import mixture_linear
+from tfp_flows.ops.places import place_features, present_places
 from tfp_flows.ops.prescribed_gradient import first_order_only, prescribed_gradient
 from tfp_flows.ops.rational_quadratic import RationalQuadratic
 
@@ -63,7 +64,9 @@ __all__ = [
     "log_abs_det",
     "mixture_linear",
     "pivot_ratio",
+    "place_features",
     "prescribed_gradient",
+    "present_places",
     "refined_inverse",
     "relative_log_abs_det",
     "relative_matvec",
