@@ -92,7 +92,7 @@ ROOMS = {
         {"report"},
     ],
     "distributions": [
-        {"dequantized", "implicit", "mixtures"},
+        {"dequantized", "implicit", "mixtures", "node_features"},
         {"marginals", "structure"},
         {"copulas"},
         {"centered"},
@@ -110,7 +110,7 @@ ROOMS = {
         {"paths"},
         {"density_model"},
         {"flow_model", "reweighting"},
-        {"alignment", "boosted", "energy", "variational"},
+        {"alignment", "boosted", "energy", "molecules", "variational"},
     ],
     "objectives": [
         {"couplings", "objective"},

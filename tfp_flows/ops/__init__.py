@@ -26,6 +26,7 @@ from tfp_flows.ops.jacobian import (
     largest_singular_value,
     vector_jacobian,
 )
+from tfp_flows.ops.lifting import argmax_lift, interval_lift
 from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
 from tfp_flows.ops.log_abs_det import (
     log_abs_det,
@@ -46,6 +47,7 @@ __all__ = [
     "LogScale",
     "RationalQuadratic",
     "adjoint_kernel",
+    "argmax_lift",
     "bounded_log_scale",
     "centered",
     "conv2d",
@@ -57,6 +59,7 @@ __all__ = [
     "discretized_logistic_mean",
     "first_order_only",
     "implicit_inverse",
+    "interval_lift",
     "jacobian",
     "jacobian_vector",
     "kernel_counts",

@@ -9,7 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.distributions import ImplicitDistribution
+from tfp_flows.distributions import ImplicitDistribution, NodeFeatures
 from tfp_flows.distributions.structure import (
     components,
     dequantize,
@@ -186,8 +186,8 @@ class DistributionAdapter:
             part.initialize(x, context, anew=anew)
         if self.bijector is None:
             inner = flow_of(self.distribution)
-            implicit = isinstance(inner, ImplicitDistribution)
-            if implicit and (anew or not bijectors.is_initialized(inner)):
+            sets_itself = isinstance(inner, ImplicitDistribution | NodeFeatures)
+            if sets_itself and (anew or not bijectors.is_initialized(inner)):
                 inner.initialize(dequantize(self.distribution, x), context)
             return
         arguments = self.arguments_of_bijector(self.cast(context))
