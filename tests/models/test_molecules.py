@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tests.weights import perturb
-from tfp_flows.architectures import equivariant_flow
+from tfp_flows.architectures import coupling_flow, equivariant_flow
 from tfp_flows.bijectors import context_arguments
-from tfp_flows.distributions import CenteredNormal, CenteredStudentT
-from tfp_flows.models import FlowModel
+from tfp_flows.distributions import CenteredNormal, CenteredStudentT, NodeFeatures
+from tfp_flows.models import FlowModel, MoleculeModel
 from tfp_flows.objectives import FlowMatching
 from tfp_flows.ode import AdaptiveSteps, FixedSteps, Solver
 from tfp_flows.ops import jacobian
@@ -175,3 +175,26 @@ def test_what_does_not_go_together_is_refused():
         CenteredNormal(3, 2, node_features=2, mask=[1, 1, 0])
     with pytest.raises(ValueError, match="expected a context exactly"):
         CenteredNormal(3, 2, node_features=2).sample(seed=1)
+
+
+@pytest.mark.slow
+def test_kinds_and_positions_together_train_draw_and_are_saved(tmp_path):
+    keras.utils.set_random_seed(0)
+    kinds = coupling_flow(10, context_size=1, hidden_sizes=(8,), num_layers=2, seed=0)
+    features = FlowModel(NodeFeatures(kinds, 5, 2))
+    flow = equivariant_flow(5, 3, node_features=2, hidden_size=4, seed=0)
+    model = MoleculeModel(features, FlowModel(flow, objective=FlowMatching()))
+    x, h = X.astype("float32"), CONTEXT.astype("float32")
+    for part, rows in ((model.features, (h,)), (model.positions, (x, h))):
+        part.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+        part.fit(*rows, epochs=2, batch_size=8, verbose=0)
+    found = model.log_prob(x, h)
+    parts = features.log_prob(h) + model.positions.log_prob(x, h)
+    np.testing.assert_allclose(found, parts, rtol=1e-6)
+    drawn, drawn_kinds = model.sample(6, seed=3)
+    assert np.isfinite(model.log_prob(drawn, drawn_kinds)).all()
+    model.save(tmp_path)
+    loaded = MoleculeModel.load(tmp_path)
+    np.testing.assert_allclose(loaded.log_prob(x, h), found, rtol=1e-5)
+    with pytest.raises(ValueError, match="features of size 10, received"):
+        MoleculeModel(features, FlowModel(equivariant_flow(4, 3, node_features=2)))

@@ -111,10 +111,10 @@ class _Centered(RecordedParameters, tfd.Distribution):
         shape = tf.cast(tf.reshape(sample_shape, [-1]), tf.int32)
         batch = tf.concat([shape, self._batch_shape_tensor()], axis=0)
         seed, scale = self._draw_scale(seed, batch)
-        shape = tf.concat([batch, self._event], axis=0)
-        noise = tf.random.stateless_normal(shape, seed, dtype=self.dtype)
+        whole = tf.concat([batch, self._event], axis=0)
+        noise = tf.random.stateless_normal(whole, seed, dtype=self.dtype)
         drawn = centered(noise, present) * scale
-        return self._set_sample_static_shape(drawn, sample_shape)
+        return self._set_sample_static_shape(drawn, shape)
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape(self._event)

@@ -203,6 +203,7 @@ class NodeFeatures(RecordedParameters, tfd.Distribution):
 
     def _call_sample_n(self, sample_shape: Any, seed: Any) -> tf.Tensor:
         seeds = tfp.random.split_seed(seed, 2)
+        sample_shape = tf.cast(tf.reshape(sample_shape, [-1]), tf.int32)
         categorical = tfd.Categorical(tf.convert_to_tensor(self.log_sizes))
         sizes = 2 + categorical.sample(sample_shape, seed=seeds[0])
         arguments = self._arguments(tf.cast(sizes, self.dtype))
