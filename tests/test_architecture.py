@@ -95,7 +95,7 @@ ROOMS = {
     ],
     "distributions": [
         {"recorded_distribution"},
-        {"dequantized", "implicit", "mixtures"},
+        {"dequantized", "implicit", "mixtures", "node_features"},
         {"marginals", "structure"},
         {"copulas"},
         {"centered"},
@@ -115,7 +115,7 @@ ROOMS = {
         {"density_model"},
         {"objective_model"},
         {"flow_model", "reweighting"},
-        {"alignment", "boosted", "energy", "variational"},
+        {"alignment", "boosted", "energy", "molecules", "variational"},
     ],
     "objectives": [
         {"couplings", "objective"},

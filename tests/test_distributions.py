@@ -20,7 +20,10 @@ def context_kwargs(case, distribution, rows=6):
     if context is None:
         return {}
     arguments = bijectors.context_arguments(distribution.bijector, tf.constant(context))
-    return {"bijector_kwargs": arguments}
+    kwargs = {"bijector_kwargs": arguments}
+    if getattr(distribution.distribution, "context_size", None) is not None:
+        kwargs["distribution_kwargs"] = {"context": tf.constant(context)}
+    return kwargs
 
 
 # Layers of a variant and those that solve an equation are audited by themselves.

@@ -53,6 +53,14 @@ CASES = [
         (3, 2),
     ),
     Case(
+        "equivariant_flow[node features]",
+        lambda: architectures.equivariant_flow(
+            3, 2, node_features=2, hidden_size=8, seed=1, dtype="float64"
+        ),
+        (3, 2),
+        6,
+    ),
+    Case(
         "multiscale_continuous_flow[context]",
         lambda: architectures.multiscale_continuous_flow(
             (2, 2, 1),

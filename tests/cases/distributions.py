@@ -184,4 +184,6 @@ IMPLICIT = [
         lambda: distributions.ImplicitDistribution(3, block_sizes=[2, 1], **F64),
     ),
 ]
-CASES = DENSITIES + COPULAS + BASES + GRIDDED + IMPLICIT
+# Probabilities of what no point of the audit is; audited by sums in a file of its own.
+DISCRETE = [Case("NodeFeatures", lambda: distributions.NodeFeatures(normal(6), 3, 2))]
+CASES = DENSITIES + COPULAS + BASES + GRIDDED + IMPLICIT + DISCRETE

@@ -148,6 +148,14 @@ CASES = [
         PAIR,
         context_size=2,
     ),
+    Case(
+        "atoms",
+        lambda: architectures.equivariant_flow(
+            3, 2, node_features=2, hidden_size=8, seed=1
+        ),
+        (3, 2),
+        context_size=6,
+    ),
     Case("fully connected", lambda: architectures.fully_connected_flow(2), PAIR),
     Case(
         "convolutional",

@@ -24,6 +24,14 @@ CASES = [
         (3, 2),
     ),
     Case(
+        "EquivariantVelocity[node features]",
+        lambda: networks.EquivariantVelocity(
+            3, 2, node_features=2, hidden_size=8, **VELOCITY
+        ),
+        (3, 2),
+        6,
+    ),
+    Case(
         "EquivariantVelocity[context]",
         lambda: networks.EquivariantVelocity(3, 2, context_size=2, **VELOCITY),
         (3, 2),

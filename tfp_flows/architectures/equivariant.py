@@ -27,12 +27,13 @@ def equivariant_flow(
     training_solver: Solver | None = None,
     training_divergence: Divergence | None = None,
     context_size: int | None = None,
+    node_features: int | None = None,
     base: tfd.Distribution | None = None,
     seed: int | None = None,
     dtype: Any = "float32",
     name: str = "equivariant_flow",
 ) -> tfd.TransformedDistribution:
-    """Returns a flow of equal particles that is the same turned, mirrored or permuted.
+    """Returns a flow of particles that is the same turned, mirrored or permuted.
 
         centered → one scale → continuous → base
 
@@ -41,6 +42,13 @@ def equivariant_flow(
     samples are. The scale is set from data by `FlowModel.adapt`, which `fit` calls; the
     velocity starts at zero. Log-densities are exact; with two layers their divergence
     carries one derivative a pair of particles.
+
+    With node features particles are of several kinds, such as atoms of molecules, and
+    up to N of them. The context of a configuration is N · K numbers, K for each place,
+    not scaled: `h.reshape(len(h), -1)` of h [rows, N, K]. A place whose numbers are all
+    0 has no particle: it is 0 in samples, its position is not looked at, and the
+    density is one in (M − 1) n dimensions, M of the particles that are there. Permuted
+    together with their features they are as likely.
 
     Args:
         num_particles: N ≥ 2.
@@ -57,8 +65,11 @@ def equivariant_flow(
         training_divergence: that of a step of training, exact by default.
         context_size: features of a context of each configuration, such as a
             temperature; None without one.
+        node_features: K, numbers of each particle that do not turn with it, such as a
+            one-hot kind or a charge; None: equal particles, all N there.
         base: distribution over events [N, n] that rotations and permutations do not
-            change; default `CenteredNormal`, for heavier tails `CenteredStudentT`.
+            change; default `CenteredNormal`, for heavier tails `CenteredStudentT`, with
+            the same node features.
         seed: makes the initial weights reproducible.
         dtype: dtype of event and weights.
         name: name of the distribution.
@@ -78,13 +89,17 @@ def equivariant_flow(
         coordinate_range=coordinate_range,
         attention=attention,
         context_size=context_size,
+        node_features=node_features,
         seed=seed,
         dtype=dtype,
         name="velocity",
     )
+    places = None if node_features is None else network.context_size
     layers = [
-        Centered(dtype=dtype),
-        CenteredScale(num_particles, dimension, dtype=dtype),
+        Centered(context_size=places, dtype=dtype),
+        CenteredScale(
+            num_particles, dimension, node_features=node_features, dtype=dtype
+        ),
         Continuous(
             network,
             solver=solver,
@@ -92,11 +107,15 @@ def equivariant_flow(
             training_divergence=training_divergence,
         ),
     ]
-    base = base or CenteredNormal(num_particles, dimension, dtype=dtype)
-    if tuple(base.event_shape) != network.event_shape:
+    base = base or CenteredNormal(
+        num_particles, dimension, node_features=node_features, dtype=dtype
+    )
+    asks = getattr(base, "context_size", None)
+    if tuple(base.event_shape) != network.event_shape or asks != places:
         raise ValueError(
             f"base: expected a distribution over events of shape "
-            f"{list(network.event_shape)}, such as CenteredNormal, received "
-            f"{base.name!r} of event shape {list(base.event_shape)}."
+            f"{list(network.event_shape)} with node_features={node_features}, such as "
+            f"CenteredNormal, received {base.name!r} of event shape "
+            f"{list(base.event_shape)} and context_size {asks}."
         )
     return assembly.flow(base, layers, name)

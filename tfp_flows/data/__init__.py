@@ -2,6 +2,7 @@
 
 from tfp_flows.data.bounds import check_bounds, moved_end
 from tfp_flows.data.builtin import BUILT_IN, load_builtin
+from tfp_flows.data.builtin.molecules import Molecules, conformations, g2_molecules
 from tfp_flows.data.check import IntegerPolicy, check, check_finite
 from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import DataError, missing_package
@@ -17,6 +18,7 @@ __all__ = [
     "DataError",
     "Description",
     "IntegerPolicy",
+    "Molecules",
     "PARTICLE_SETS",
     "Schema",
     "Split",
@@ -24,7 +26,9 @@ __all__ = [
     "check",
     "check_bounds",
     "check_finite",
+    "conformations",
     "describe",
+    "g2_molecules",
     "is_pattern",
     "load",
     "load_builtin",

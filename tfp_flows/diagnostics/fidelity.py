@@ -15,7 +15,7 @@ from tfp_flows.diagnostics.two_samples import (
 
 __all__ = ["compare_samples", "copies", "correlation_gap", "largest_deviation"]
 
-_ROWS = 1_000
+_ROWS, _COLUMNS = 1_000, 200
 _TRAINING_ROWS = 50_000
 _NEAR = 0.05
 _BLOCK = 4_000_000  # distances held at once
@@ -29,6 +29,8 @@ def compare_samples(
     seed: int = 0,
 ) -> dict[str, TwoSamples]:
     """Returns the answers by name: "rows", "columns", "correlations" and "copies".
+
+    Of wider rows columns and correlations are compared for 200 columns, by chance.
 
     Args:
         data: [N, D], rows that the model has not seen.
@@ -46,12 +48,15 @@ def compare_samples(
     deviation = data.std(axis=0)
     # A pixel that never changes keeps its own unit.
     scale = np.where(deviation > 0, deviation, 1.0)
+    width = data.shape[1]
+    some = np.sort(rng.permutation(width)[:_COLUMNS])
+    narrow = data[:, some], samples[:, some]
     found = {
         "rows": classifier_two_sample_test(data / scale, samples / scale, seed=seed),
-        "columns": largest_deviation(data, samples, seed=seed),
+        "columns": largest_deviation(*narrow, seed=seed),
     }
-    if data.shape[1] > 1:
-        found["correlations"] = correlation_gap(data, samples, seed=seed)
+    if width > 1:
+        found["correlations"] = correlation_gap(*narrow, seed=seed)
     if training is not None:
         known = _some(np.asarray(training, "float64"), _TRAINING_ROWS, rng)
         found["copies"] = copies(known / scale, data / scale, samples / scale)

@@ -34,6 +34,7 @@ from tfp_flows.distributions.mixtures.mixture_weights import (
     MixtureWeights,
     fit_mixture_weights,
 )
+from tfp_flows.distributions.node_features import NodeFeatures
 
 __all__ = [
     "BoostedMixture",
@@ -53,6 +54,7 @@ __all__ = [
     "IndependenceCopula",
     "JoeCopula",
     "MixtureWeights",
+    "NodeFeatures",
     "StudentTCopula",
     "WithQuantile",
     "choose_marginals",

@@ -14,7 +14,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions.copulas.copula import scalar_parameter
 from tfp_flows.distributions.recorded_distribution import RecordedDistribution
-from tfp_flows.ops import centered
+from tfp_flows.ops import centered, present_places
 
 __all__ = ["CenteredNormal", "CenteredStudentT"]
 
@@ -23,7 +23,13 @@ class _Centered(RecordedDistribution):
     """A density of |x − x̄|² alone; see its kinds."""
 
     def __init__(
-        self, num_particles: int, dimension: int, *, mask: Any, dtype: Any
+        self,
+        num_particles: int,
+        dimension: int,
+        *,
+        mask: Any,
+        node_features: int | None,
+        dtype: Any,
     ) -> None:
         if num_particles < 2 or dimension < 1:
             raise ValueError(
@@ -44,7 +50,13 @@ class _Centered(RecordedDistribution):
                 "mask must be 1 for particles, at least two of them, and 0 for places "
                 f"without one, received {present.tolist()}."
             )
+        if node_features is not None and mask is not None:
+            raise ValueError(
+                "node_features say which places have a particle: leave out mask, "
+                f"received {present.tolist()}."
+            )
         dtype = tf.as_dtype(dtype)
+        self._node_features = node_features
         self._event = (num_particles, dimension)
         self._present = tf.constant(present[..., np.newaxis], dtype)
         self._degrees = tf.constant((counts - 1) * dimension, dtype)
@@ -55,14 +67,44 @@ class _Centered(RecordedDistribution):
         """(N − 1) n of the particles that are there, [batch...]."""
         return self._degrees
 
-    def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
-        square = tf.reduce_sum(centered(value, self._present) ** 2, axis=[-2, -1])
-        return self._log_density_of_square(square)
+    @property
+    def context_size(self) -> int | None:
+        """N · K of a context with K numbers for each place; None without."""
+        if self._node_features is None:
+            return None
+        return self._event[0] * self._node_features
 
-    def _normal(self, n: tf.Tensor, seed: Any) -> tf.Tensor:
-        shape = tf.concat([[n], self._batch_shape_tensor(), self._event], axis=0)
-        noise = tf.random.stateless_normal(shape, seed, dtype=self.dtype)
-        return centered(noise, self._present)
+    def _log_prob(self, value: tf.Tensor, context: Any = None) -> tf.Tensor:
+        present, degrees = self._places(context)
+        square = tf.reduce_sum(centered(value, present) ** 2, axis=[-2, -1])
+        return self._log_density_of_square(square, degrees)
+
+    def _places(self, context: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Which places have a particle, [..., N, 1], and (N − 1) n of these."""
+        if (context is None) != (self._node_features is None):
+            raise ValueError(
+                f"{self.name}: expected a context exactly where there are "
+                f"node_features, which are {self._node_features}; received {context}."
+            )
+        if context is None:
+            return self._present, self._degrees
+        present = present_places(tf.cast(context, self.dtype), self._event[0])
+        counts = tf.reduce_sum(present, axis=[-2, -1])
+        nan = tf.constant(np.nan, self.dtype)
+        return present, tf.where(counts < 2, nan, (counts - 1) * self._event[1])
+
+    def _call_sample_n(
+        self, sample_shape: Any, seed: Any, context: Any = None
+    ) -> tf.Tensor:
+        # Not by `_sample_n`, whose flat number has no axes of a context.
+        present, _ = self._places(context)
+        shape = tf.cast(tf.reshape(sample_shape, [-1]), tf.int32)
+        batch = tf.concat([shape, self._batch_shape_tensor()], axis=0)
+        seed, scale = self._draw_scale(seed, batch)
+        whole = tf.concat([batch, self._event], axis=0)
+        noise = tf.random.stateless_normal(whole, seed, dtype=self.dtype)
+        drawn = centered(noise, present) * scale
+        return self._set_sample_static_shape(drawn, shape)
 
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape(self._event)
@@ -88,12 +130,17 @@ class CenteredNormal(_Centered):
         dimension: n, of space.
         mask: [batch..., N], 1 for particles and 0 for places without one, which are 0
             in samples and not looked at in densities; None: all are there.
+        node_features: K, where densities and samples are asked with a `context`,
+            [..., N · K]: K numbers for each place, all 0 in one without a particle. A
+            sample shape ends with the context's axes. Fewer than two particles are NaN,
+            eagerly refused.
         dtype: of the event.
         validate_args: as in TFP.
         name: name of the distribution.
 
     Raises:
-        ValueError: a mask of other numbers, another width, or fewer than two particles.
+        ValueError: a mask of other numbers, another width, fewer than two particles, or
+            a mask beside node features.
 
     Example:
         >>> CenteredNormal(4, 2).log_prob(tf.zeros([4, 2])).numpy().round(4)
@@ -106,17 +153,24 @@ class CenteredNormal(_Centered):
         dimension: int,
         *,
         mask: Any = None,
+        node_features: int | None = None,
         dtype: Any = "float32",
         validate_args: bool = False,
         name: str = "centered_normal",
     ) -> None:
-        super().__init__(num_particles, dimension, mask=mask, dtype=dtype)
+        super().__init__(
+            num_particles,
+            dimension,
+            mask=mask,
+            node_features=node_features,
+            dtype=dtype,
+        )
 
-    def _log_density_of_square(self, square: tf.Tensor) -> tf.Tensor:
-        return -0.5 * (square + self._degrees * math.log(2 * math.pi))
+    def _log_density_of_square(self, square: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        return -0.5 * (square + size * math.log(2 * math.pi))
 
-    def _sample_n(self, n: tf.Tensor, seed: Any = None) -> tf.Tensor:
-        return self._normal(n, tfp.random.sanitize_seed(seed))
+    def _draw_scale(self, seed: Any, batch: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        return tfp.random.sanitize_seed(seed), 1.0
 
 
 class CenteredStudentT(_Centered):
@@ -137,6 +191,7 @@ class CenteredStudentT(_Centered):
         df: ν > 0, a number, or a variable that stays positive, such as
             `tfp.util.TransformedVariable(10.0, tfb.Softplus())`.
         mask: as of `CenteredNormal`.
+        node_features: as of `CenteredNormal`.
         dtype: of the event.
         validate_args: as in TFP.
         name: name of the distribution.
@@ -152,6 +207,7 @@ class CenteredStudentT(_Centered):
         df: Any,
         *,
         mask: Any = None,
+        node_features: int | None = None,
         dtype: Any = "float32",
         validate_args: bool = False,
         name: str = "centered_student_t",
@@ -160,15 +216,21 @@ class CenteredStudentT(_Centered):
         self._df = scalar_parameter(
             df, kind, low=0.0, strict=True, name=f"df of {name}"
         )
-        super().__init__(num_particles, dimension, mask=mask, dtype=dtype)
+        super().__init__(
+            num_particles,
+            dimension,
+            mask=mask,
+            node_features=node_features,
+            dtype=dtype,
+        )
 
     @property
     def df(self) -> Any:
         """ν, degrees of freedom of the tails."""
         return self._df
 
-    def _log_density_of_square(self, square: tf.Tensor) -> tf.Tensor:
-        df, size = tf.convert_to_tensor(self.df), self._degrees
+    def _log_density_of_square(self, square: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        df = tf.convert_to_tensor(self.df)
         constant = (
             tf.math.lgamma(0.5 * (df + size))
             - tf.math.lgamma(0.5 * df)
@@ -176,12 +238,10 @@ class CenteredStudentT(_Centered):
         )
         return constant - 0.5 * (df + size) * tf.math.log1p(square / df)
 
-    def _sample_n(self, n: tf.Tensor, seed: Any = None) -> tf.Tensor:
+    def _draw_scale(self, seed: Any, batch: tf.Tensor) -> tuple[tf.Tensor, Any]:
         noise_seed, scale_seed = tfp.random.split_seed(seed, 2)
         df = tf.convert_to_tensor(self.df)
         # In logarithms: of few degrees of freedom χ² underflows.
         chi_square = tfd.ExpGamma(0.5 * df, tf.constant(0.5, self.dtype))
-        shape = tf.concat([[n], self._batch_shape_tensor()], axis=0)
-        log_scale = 0.5 * (tf.math.log(df) - chi_square.sample(shape, seed=scale_seed))
-        noise = self._normal(n, noise_seed)
-        return noise * tf.exp(log_scale)[..., tf.newaxis, tf.newaxis]
+        log_scale = 0.5 * (tf.math.log(df) - chi_square.sample(batch, seed=scale_seed))
+        return noise_seed, tf.exp(log_scale)[..., tf.newaxis, tf.newaxis]

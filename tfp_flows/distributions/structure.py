@@ -11,6 +11,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.distributions.dequantized import Dequantized
 from tfp_flows.distributions.mixtures.boosted_mixture import BoostedMixture
+from tfp_flows.distributions.node_features import NodeFeatures
 
 __all__ = [
     "components",
@@ -21,6 +22,9 @@ __all__ = [
     "noise_points",
     "quantize",
 ]
+
+# Their log-densities have noise, by a seed or of the row.
+_OF_WHOLE_NUMBERS = (Dequantized, NodeFeatures)
 
 
 def components(distribution: tfd.Distribution) -> tuple[tfd.Distribution, ...]:
@@ -35,9 +39,9 @@ def flow_of(distribution: tfd.Distribution) -> tfd.Distribution:
 
 
 def is_gridded(distribution: tfd.Distribution) -> bool:
-    """Whether a log-density has noise: that of a `Dequantized`, or of a component."""
+    """Whether a log-density has noise: that of whole numbers, or of a component."""
     inside = components(distribution)
-    return isinstance(distribution, Dequantized) or any(map(is_gridded, inside))
+    return isinstance(distribution, _OF_WHOLE_NUMBERS) or any(map(is_gridded, inside))
 
 
 def grid_step(distribution: tfd.Distribution) -> np.ndarray:
@@ -58,7 +62,7 @@ def grid_step(distribution: tfd.Distribution) -> np.ndarray:
                 f"{', '.join(str(grid_step(part).tolist()) for part in inside)}."
             )
         return first
-    if isinstance(distribution, Dequantized):
+    if isinstance(distribution, _OF_WHOLE_NUMBERS):
         return distribution.step
     return np.zeros(distribution.event_shape.as_list())
 
@@ -68,7 +72,7 @@ def noise_points(distribution: tfd.Distribution) -> int:
     if inside := components(distribution):
         # One after another.
         return max(map(noise_points, inside))
-    gridded = isinstance(distribution, Dequantized)
+    gridded = isinstance(distribution, _OF_WHOLE_NUMBERS)
     return distribution.parameters["num_samples"] if gridded else 1
 
 

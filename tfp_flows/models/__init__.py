@@ -5,6 +5,7 @@ from tfp_flows.models.boosted.boosted_flow import BoostedFlow
 from tfp_flows.models.boosted.stage import BoostingStage
 from tfp_flows.models.density_model import DensityModel
 from tfp_flows.models.flow_model import FlowModel
+from tfp_flows.models.molecules import MoleculeModel
 from tfp_flows.models.reweighting import log_weights, reweight
 from tfp_flows.models.roll_back import RollBack
 from tfp_flows.models.variational.likelihoods import (
@@ -32,6 +33,7 @@ __all__ = [
     "FlowModel",
     "FlowPosterior",
     "GaussianPosterior",
+    "MoleculeModel",
     "NormalLikelihood",
     "RollBack",
     "VariationalAutoencoder",

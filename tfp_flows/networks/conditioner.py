@@ -155,29 +155,36 @@ class Conditioner(keras.layers.Layer):
 
     def with_context(self, x: tf.Tensor, context: tf.Tensor | None) -> tf.Tensor:
         """Appends the context to the features after checking that it belongs."""
+        context = self.checked_context(context, x.dtype)
+        if context is None:
+            return x
+        context = (context - self.context_mean.value) / self.context_scale.value
+        for _ in range(self.spatial_rank):
+            context = context[..., tf.newaxis, :]
+        shape = tf.concat([tf.shape(x)[:-1], [self.context_size]], axis=0)
+        return tf.concat([x, tf.broadcast_to(context, shape)], axis=-1)
+
+    def checked_context(self, context: Any, dtype: Any) -> tf.Tensor | None:
+        """Returns the context, [..., C], after checking that it belongs, or None."""
         if self.context_size is None:
             if context is not None:
                 raise ValueError(
                     f"{self.name} has no context_size but received a context. "
                     "Construct it with context_size=C to condition on C features."
                 )
-            return x
+            return None
         if context is None:
             raise ValueError(
                 f"{self.name} conditions on {self.context_size} features: pass "
                 "context of shape [..., context_size]."
             )
-        context = tf.cast(context, x.dtype)
+        context = tf.cast(context, dtype)
         if context.shape[-1] != self.context_size:
             raise ValueError(
                 f"context must have {self.context_size} features in its last axis, "
                 f"received shape {tuple(context.shape)}."
             )
-        context = (context - self.context_mean.value) / self.context_scale.value
-        for _ in range(self.spatial_rank):
-            context = context[..., tf.newaxis, :]
-        shape = tf.concat([tf.shape(x)[:-1], [self.context_size]], axis=0)
-        return tf.concat([x, tf.broadcast_to(context, shape)], axis=-1)
+        return context
 
     def dense_parameters(
         self, x: tf.Tensor, context: tf.Tensor | None, outputs: int

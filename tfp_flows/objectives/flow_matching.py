@@ -44,7 +44,8 @@ class FlowMatching(FromFields):
             assignment solver; not under XLA, and of up to 1,024 rows at once. Or
             "orbit", for a flow of particles that rotations and permutations do not
             change: before that each draw's particles are assigned to a row's, and
-            turned onto them; of up to 32 rows at once.
+            turned onto them; of up to 32 rows at once. With node features only rows
+            and particles whose features are equal exchange anything.
 
     Reference: Lipman et al. (2023), "Flow Matching for Generative Modeling",
     arXiv:2210.02747, eq. 9 and 22; the coupling: Tong et al. (2024),
@@ -67,7 +68,7 @@ class FlowMatching(FromFields):
         seeds = tf.unstack(tf.random.split(seed, 2))
         u, z = map(tf.stop_gradient, evaluation.ends(seeds[0]))
         if self.coupling in _COUPLINGS:
-            z = _COUPLINGS[self.coupling](u, z)
+            z = _COUPLINGS[self.coupling](u, z, evaluation.node_features)
         # One time in each of N equal parts of the way: less noise than N times apart.
         rows = tf.shape(u)[0]
         order, offsets = tf.unstack(

@@ -51,6 +51,8 @@ class Evaluation(Protocol):
             the solve that also gives `log_prob`.
         velocity: of the one layer that has a `velocity` the function (t, x) → v, and
             the time T at its base's end.
+        node_features: [N, places, K], the context as numbers of particles, where the
+            layer that has a `velocity` reads it so; else None.
     """
 
     x: tf.Tensor
@@ -61,6 +63,7 @@ class Evaluation(Protocol):
     learned_inverses: Sequence[tfb.Bijector]
     path: Any
     velocity: Any
+    node_features: tf.Tensor | None
 
     def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns what stands at both ends of the layer that has a `velocity`.

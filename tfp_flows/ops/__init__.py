@@ -26,6 +26,7 @@ from tfp_flows.ops.jacobian import (
     largest_singular_value,
     vector_jacobian,
 )
+from tfp_flows.ops.lifting import argmax_lift, interval_lift
 from tfp_flows.ops.linear_inverse import implicit_inverse, refined_inverse
 from tfp_flows.ops.log_abs_det import (
     log_abs_det,
@@ -36,6 +37,7 @@ from tfp_flows.ops.log_abs_det import (
 )
 from tfp_flows.ops.log_scale import LogScale, bounded_log_scale
 from tfp_flows.ops.mixture_density import mixture_linear
+from tfp_flows.ops.places import place_features, present_places
 from tfp_flows.ops.prescribed_gradient import first_order_only, prescribed_gradient
 from tfp_flows.ops.rational_quadratic import RationalQuadratic
 
@@ -45,6 +47,7 @@ __all__ = [
     "LogScale",
     "RationalQuadratic",
     "adjoint_kernel",
+    "argmax_lift",
     "bounded_log_scale",
     "centered",
     "conv2d",
@@ -56,6 +59,7 @@ __all__ = [
     "discretized_logistic_mean",
     "first_order_only",
     "implicit_inverse",
+    "interval_lift",
     "jacobian",
     "jacobian_vector",
     "kernel_counts",
@@ -63,7 +67,9 @@ __all__ = [
     "log_abs_det",
     "mixture_linear",
     "pivot_ratio",
+    "place_features",
     "prescribed_gradient",
+    "present_places",
     "refined_inverse",
     "relative_log_abs_det",
     "relative_matvec",

@@ -4,12 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
+from tfp_flows.cli.errors import RunError
 from tfp_flows.cli.training import workers
+
+WAIT = "import time; time.sleep(60)"
 
 
 @pytest.fixture
@@ -39,6 +43,20 @@ def children(process):
     path = f"/proc/{process.pid}/task/{process.pid}/children"
     with open(path, encoding="ascii") as lines:
         return [int(number) for number in lines.read().split()]
+
+
+def test_a_signal_to_the_launcher_ends_its_workers(monkeypatch):
+    started = []
+
+    def start_one(*_):
+        started.append(subprocess.Popen([sys.executable, "-c", WAIT]))
+        return started[-1]
+
+    monkeypatch.setattr(workers, "_start", start_one)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(RunError, match="worker 1 of 2 was killed: .* --resume"):
+        workers.launch(["fit", "--workers", "2"], 2)
+    assert [one.poll() for one in started] == [-signal.SIGTERM] * 2
 
 
 @pytest.mark.slow

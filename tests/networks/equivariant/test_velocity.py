@@ -76,6 +76,33 @@ def test_places_without_a_particle_neither_move_nor_act():
     np.testing.assert_allclose(divergence, alone[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("num_layers", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_features_move_with_their_particles_and_zeros_are_no_particle(num_layers):
+    options = {"num_layers": num_layers, "node_features": 2, "dtype": "float64"}
+    network, small = (randomized(n, 3, **options) for n in (5, 3))
+    # Small enough that no tanh is flat: a message has the slopes of both its ends.
+    for index, (weight, copy) in enumerate(
+        zip(network.weights, small.weights, strict=True)
+    ):
+        weight.assign(0.2 * np.random.default_rng(index).normal(size=weight.shape))
+        copy.assign(weight)
+    x, h = positions(4, 5, 3), RNG.normal(size=[4, 5, 2])
+    h[:, 3:] = 0
+    context = tf.constant(h.reshape(4, -1))
+    v, divergence = network.with_divergence(x, context, t=0.3)
+    np.testing.assert_array_equal(v[:, 3:], 0)
+    exact = ExactDivergence()(WithoutDivergence(network), x, context, 0.3, None)[1]
+    np.testing.assert_allclose(divergence, exact[:, 0], rtol=1e-10)
+    alone = small.with_divergence(x[:, :3], h[:, :3].reshape(4, -1), t=0.3)
+    np.testing.assert_allclose(v[:, :3], alone[0], rtol=1e-12)
+    np.testing.assert_allclose(divergence, alone[1], rtol=1e-12)
+    order = np.array([4, 2, 0, 1, 3])
+    moved = network(x.numpy()[:, order], h[:, order].reshape(4, -1), t=0.3)
+    np.testing.assert_allclose(moved, v.numpy()[:, order], rtol=1e-10, atol=1e-12)
+    # Other kinds on the same places are another molecule.
+    assert np.abs(v - network(x, h[:, order].reshape(4, -1), t=0.3)).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("width", "layers", "inputs", "published"),
     [(32, 3, 1, 22_468), (64, 6, 7, 176_461)],
@@ -96,5 +123,12 @@ def test_other_particles_are_refused():
         EquivariantVelocity(4, 2)(tf.zeros([1, 5, 2]))
     with pytest.raises(ValueError, match=r"mask must be 1 .* received \[0.5, 1.0\]"):
         EquivariantVelocity(3, 2)(tf.zeros([1, 3, 2]), mask=[[1, 1, 0.5]])
+    atoms = EquivariantVelocity(3, 2, node_features=2)
+    with pytest.raises(ValueError, match="leave out mask"):
+        atoms(tf.zeros([1, 3, 2]), tf.ones([1, 6]), mask=[[1, 1, 0]])
+    with pytest.raises(ValueError, match="6 features in its last axis"):
+        atoms(tf.zeros([1, 3, 2]), tf.ones([1, 5]))
+    with pytest.raises(ValueError, match=r"leave out context_size, received 2 and 3"):
+        EquivariantVelocity(3, 2, node_features=2, context_size=3)
     with pytest.raises(ValueError, match="num_particles must be at least 2"):
         EquivariantVelocity(1, 2)

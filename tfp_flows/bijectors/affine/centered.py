@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfp_flows.bijectors.trainable import TrainableBijector
-from tfp_flows.ops import centered
+from tfp_flows.ops import centered, present_places
 
 __all__ = ["Centered"]
 
@@ -20,6 +20,8 @@ class Centered(TrainableBijector):
     Shapes: x, y: [batch..., N, n].
 
     Args:
+        context_size: N · K numbers, K a place, where places without a particle, those
+            whose numbers are all 0, are to be 0 in y; None: all are there.
         dtype: dtype of the event.
         validate_args: as in TFP.
         name: name of the bijector.
@@ -28,14 +30,26 @@ class Centered(TrainableBijector):
     def __init__(
         self,
         *,
+        context_size: int | None = None,
         dtype: Any = "float32",
         validate_args: bool = False,
         name: str = "centered",
     ) -> None:
+        self._context_size = context_size
         super().__init__(event_ndims=2, is_constant_jacobian=True)
 
-    def _forward_and_log_det(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return centered(x), tf.zeros([], x.dtype)
+    @property
+    def context_size(self) -> int | None:
+        """Numbers that say which places have a particle; None without."""
+        return self._context_size
 
-    def _inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _forward_and_log_det(
+        self, x: tf.Tensor, context: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        present = None if context is None else present_places(context, x.shape[-2])
+        return centered(x, present), tf.zeros([], x.dtype)
+
+    def _inverse_and_log_det(
+        self, y: tf.Tensor, context: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         return y, tf.zeros([], y.dtype)

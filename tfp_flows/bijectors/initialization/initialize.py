@@ -73,8 +73,9 @@ def set_along(
                 f"{leaf.name} sets itself from its input, but the data reaches its "
                 "output. Wrap it in tfb.Invert, so that its forward map is data → base."
             )
-        if own and getattr(leaf, "context_size", None) is not None:
-            leaf.network.adapt_context(**own)
+        network = getattr(leaf, "network", None)
+        if own and network is not None and leaf.context_size is not None:
+            network.adapt_context(**own)
         if found:
             found[0](h, **own)
         elif otherwise is not None:

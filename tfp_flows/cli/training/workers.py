@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def launch(words: list[str], count: int) -> None:
         logs = [pathlib.Path(folder, f"{index}.log") for index in range(count)]
         workers = [_start(words, index, ports, log) for index, log in enumerate(logs)]
         try:
-            codes = _watch(workers)
+            with _terminated_together(workers):
+                codes = _watch(workers)
         except KeyboardInterrupt:
             codes = _end(workers)
         if 130 in codes:
@@ -99,6 +101,21 @@ def _start(
             stdout=None if index == 0 else subprocess.DEVNULL,
             stderr=stream,
         )
+
+
+@contextlib.contextmanager
+def _terminated_together(workers: list[subprocess.Popen]) -> Iterator[None]:
+    """Hands on the signal of a scheduler; that of a terminal reaches all by itself."""
+
+    def hand_on(*_: object) -> None:
+        for worker in workers:
+            worker.terminate()
+
+    before = signal.signal(signal.SIGTERM, hand_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _watch(workers: list[subprocess.Popen]) -> list[int]:

@@ -9,7 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.distributions import ImplicitDistribution
+from tfp_flows.distributions import ImplicitDistribution, NodeFeatures
 from tfp_flows.distributions.structure import (
     components,
     dequantize,
@@ -125,9 +125,15 @@ class DistributionAdapter:
         drawn = self.distribution if gridded else flow_of(self.distribution)
         return drawn.sample(shape, seed=seed, **arguments)
 
-    def sample_base(self, n: Any, seed: Any) -> tf.Tensor:
-        """Draws of the base, [n, base event...]."""
-        return self.base.sample(n, seed=seed)  # type: ignore[union-attr]
+    def sample_base(self, n: Any, seed: Any, context: Any = None) -> tf.Tensor:
+        """Draws of the base, [n, base event...]; each in its row of a context."""
+        arguments = self._arguments_of_base(context)
+        return self.base.sample(n, seed=seed, **arguments)  # type: ignore[union-attr]
+
+    def _arguments_of_base(self, context: tf.Tensor | None) -> dict[str, Any]:
+        """The context for a base that asks for one, as that of atoms does."""
+        asks = getattr(self.base, "context_size", None) is not None
+        return {"context": context} if asks else {}
 
     def forward(self, z: Any, context: Any) -> tf.Tensor:
         """Base → data; on the grid where data is gridded."""
@@ -180,8 +186,8 @@ class DistributionAdapter:
             part.initialize(x, context, anew=anew)
         if self.bijector is None:
             inner = flow_of(self.distribution)
-            implicit = isinstance(inner, ImplicitDistribution)
-            if implicit and (anew or not bijectors.is_initialized(inner)):
+            sets_itself = isinstance(inner, ImplicitDistribution | NodeFeatures)
+            if sets_itself and (anew or not bijectors.is_initialized(inner)):
                 inner.initialize(dequantize(self.distribution, x), context)
             return
         arguments = self.arguments_of_bijector(self.cast(context))
@@ -245,6 +251,8 @@ class DistributionAdapter:
             return {"component_kwargs": each} if any(each) else {}
         nested = self.arguments_of_bijector(context, arguments)
         own: dict[str, Any] = {"bijector_kwargs": nested} if nested else {}
+        if of_base := self._arguments_of_base(context):
+            own["distribution_kwargs"] = of_base
         if self.bijector is None and context is not None:
             own = {"context": context}
         return {**own, "seed": seed} if seed is not None else own

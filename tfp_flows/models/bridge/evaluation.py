@@ -13,6 +13,7 @@ from tfp_flows.bijectors.continuous import PathRecord
 from tfp_flows.bijectors.structure.walk import inverted, leaves, parts, walk
 from tfp_flows.distributions.structure import dequantize, flow_of
 from tfp_flows.models.bridge.adapter import DistributionAdapter, LeafArguments
+from tfp_flows.ops import place_features
 
 __all__ = ["BatchEvaluation", "check_needs"]
 
@@ -182,12 +183,21 @@ class BatchEvaluation:
         own = self._adapter.arguments_of(layer, self.context)
         return functools.partial(layer.velocity, **own), layer.end_time
 
+    @property
+    def node_features(self) -> tf.Tensor | None:
+        """The context by places, for a velocity of particles of several kinds."""
+        (layer,) = self._adapter.layers_with("velocity")
+        network: Any = getattr(layer, "network", None)
+        if getattr(network, "node_features", None) is None:
+            return None
+        return place_features(self.context, network.num_particles)
+
     def ends(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What arrives at that layer from the data, and from draws of the base."""
         adapter = self._adapter
         (layer,) = adapter.layers_with("velocity")
         x = dequantize(adapter.distribution, self.x)
-        z = adapter.sample_base(tf.shape(x)[0], seed)
+        z = adapter.sample_base(tf.shape(x)[:1], seed, self.context)
         data_to_base = tfb.Invert(adapter.checked_bijector())
         arrive = functools.partial(_arriving_at, layer, data_to_base)
         return arrive(x, self._nested), arrive(z, self._nested, inverse=True)

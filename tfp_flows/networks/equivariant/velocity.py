@@ -3,11 +3,17 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfp_flows.networks.conditioner import Conditioner
-from tfp_flows.networks.equivariant.dual import Dual, nearness, sigmoid, silu, tanh
+from tfp_flows.networks.equivariant.dual import Dual
+from tfp_flows.networks.equivariant.layer import (
+    kernels_of_ends,
+    messages,
+    through,
+    updated,
+)
+from tfp_flows.networks.equivariant.presence import presence
 from tfp_flows.networks.equivariant.tangents import (
     between,
     coordinates,
@@ -15,7 +21,7 @@ from tfp_flows.networks.equivariant.tangents import (
     own_trace,
     squared_norm,
 )
-from tfp_flows.ops import centered
+from tfp_flows.ops import centered, place_features, present_places
 
 __all__ = ["EquivariantVelocity"]
 
@@ -29,9 +35,11 @@ class EquivariantVelocity(Conditioner):
         hᵢ ← hᵢ + φₕ(hᵢ, Σⱼ mᵢⱼ)
         v = x^L − x⁰, less its mean over the particles
 
-    x⁰ is the input, h⁰ a linear function of time and context, L the number of layers;
+    x⁰ is the input, h⁰ a linear function of time and of the context or of what it says
+    of a particle, L the number of layers;
     φ are dense networks of one hidden layer, φₓ zero at the start. Rotated, reflected
-    or permuted particles have the rotated, reflected or permuted velocity; a shift
+    or permuted particles have the rotated, reflected or permuted velocity, those of
+    several kinds where their features are permuted with them; a shift
     changes nothing, and the center of mass stays where it is.
 
     The first layer sees a particle through differences to others, and of the last one
@@ -46,15 +54,19 @@ class EquivariantVelocity(Conditioner):
         num_layers: L.
         coordinate_range: R, the farthest that a pair pushes.
         attention: whether messages have a gate g; else g = 1.
+        node_features: K, for particles of several kinds: the context has K numbers for
+            each place, N · K in all, which are taken as they are, such as a one-hot
+            kind or a charge. A place whose numbers are all 0 has no particle.
         **options: `context_size`, `seed` and the others of `Conditioner`, whose
             activation is SiLU.
 
     Call arguments:
         x: [batch..., N, n].
-        context: [batch..., context_size], exactly when there is a `context_size`.
+        context: [batch..., context_size], exactly when there is a `context_size`, which
+            is N · K of node features.
         t: scalar, or broadcasting against [batch..., 1, 1].
         mask: [batch..., N] of 1 for particles and 0 for places without; these neither
-            move nor act, whatever their positions.
+            move nor act, whatever their positions. With node features they are it.
 
     Output shape: [batch..., N, n].
 
@@ -68,7 +80,7 @@ class EquivariantVelocity(Conditioner):
 
     _CONFIG = (
         *("context_size", "seed", "num_particles", "dimension", "hidden_size"),
-        *("num_layers", "coordinate_range", "attention"),
+        *("num_layers", "coordinate_range", "attention", "node_features"),
     )
 
     def __init__(
@@ -80,6 +92,7 @@ class EquivariantVelocity(Conditioner):
         num_layers: int = 2,
         coordinate_range: float = 15.0,
         attention: bool = True,
+        node_features: int | None = None,
         **options: Any,
     ) -> None:
         if num_particles < 2 or dimension < 1 or num_layers < 1:
@@ -89,13 +102,23 @@ class EquivariantVelocity(Conditioner):
             )
         for name in ("activation", "hidden_sizes", "num_parameters"):
             options.pop(name, None)
+        if node_features is not None and options.get("context_size") is not None:
+            raise ValueError(
+                "node_features are the context: leave out context_size, received "
+                f"{node_features} and {options['context_size']}."
+            )
         sizes = (hidden_size,) * num_layers
         super().__init__(hidden_sizes=sizes, activation="silu", **options)
         self.num_particles, self.dimension = num_particles, dimension
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.coordinate_range, self.attention = coordinate_range, attention
+        self.node_features = node_features
+        inputs = node_features or self.context_size or 0
+        if node_features is not None:
+            self.context_size = num_particles * node_features
+        self._farthest = coordinate_range / num_layers
         self._count = 0
-        self._embedding = self._dense("embedding", 1 + (self.context_size or 0))
+        self._embedding = self._dense("embedding", 1 + inputs)
         self._blocks = [
             self._block(index, is_last=index == num_layers - 1)
             for index in range(num_layers)
@@ -179,13 +202,40 @@ class EquivariantVelocity(Conditioner):
             )
         shape, batch = tf.shape(x), tf.shape(x)[:-2]
         time = tf.broadcast_to(tf.cast(t, x.dtype), tf.concat([batch, [1, 1]], 0))
-        features = self.with_context(time, context)
-        features = tf.reshape(features, [-1, 1, features.shape[-1]])
+        features, mask = self._features(time, context, mask)
         rows = tf.reshape(x, [-1, *self.event_shape])
-        present, pairs = _presence(mask, self.num_particles, x.dtype)
+        present, pairs = presence(mask, self.num_particles, x.dtype)
         velocity, divergence = self._traced(rows, features, pairs, with_tangents)
         velocity = centered(velocity, present)
         return tf.reshape(velocity, shape), tf.reshape(divergence, batch)
+
+    def _features(
+        self, time: tf.Tensor, context: Any, mask: Any
+    ) -> tuple[tf.Tensor, Any]:
+        """What h⁰ is made of, [B, N, 1 + K], or [B, 1, 1 + C], and the mask."""
+        if self.node_features is None:
+            features = self.with_context(time, context)
+            return tf.reshape(features, [-1, 1, features.shape[-1]]), mask
+        if mask is not None:
+            raise ValueError(
+                f"{self.name}: node features say which places have a particle: leave "
+                f"out mask, received {mask}."
+            )
+        context = self.checked_context(context, time.dtype)
+        shape = tf.concat([tf.shape(time)[:-2], [self.context_size]], axis=0)
+        context = tf.broadcast_to(context, shape)
+        places = place_features(context, self.num_particles)
+        time = tf.broadcast_to(time, tf.shape(places[..., :1]))
+        features = tf.concat([time, places], axis=-1)
+        rows = tf.reshape(features, [-1, *features.shape[-2:]])
+        return rows, present_places(context, self.num_particles)
+
+    def adapt_context(self, context: Any) -> None:
+        """As in `Conditioner`; features of particles are checked and stay as given."""
+        if self.node_features is None:
+            super().adapt_context(context)
+        else:
+            present_places(self.checked_context(context, "float64"), self.num_particles)
 
     def _flow(
         self, x: tf.Tensor, features: tf.Tensor, pairs: tf.Tensor, with_tangents: bool
@@ -193,7 +243,7 @@ class EquivariantVelocity(Conditioner):
         """x^L − x⁰, [B, N, n], and its divergence, [B]."""
         if with_tangents and self.num_layers == 2:
             return self._two_layers(x, features, pairs)
-        h, moved = _through(self._embedding, Dual(features)), Dual(tf.zeros_like(x))
+        h, moved = through(self._embedding, Dual(features)), Dual(tf.zeros_like(x))
         start = coordinates(x) if with_tangents else Dual(x)
         for index, block in enumerate(self._blocks):
             is_last = index == self.num_layers - 1
@@ -204,7 +254,7 @@ class EquivariantVelocity(Conditioner):
                 break
             message = message.linear(lambda m: m * pairs)
             moved += gathered(push)
-            h += self._update(block, h, gathered(message))
+            h += updated(block, h, gathered(message))
         velocity = moved.value + tf.reduce_sum(push.value, axis=-2)
         if not with_tangents:
             return velocity, tf.zeros_like(x[:, 0, 0])
@@ -222,34 +272,11 @@ class EquivariantVelocity(Conditioner):
             between(one, one.linear(tf.negative), own=own) for one in (start, place)
         )
         origin, squared = squared_norm(origin), squared_norm(difference)
-        receiver, sender = self._ends(block)
+        receiver, sender = kernels_of_ends(block)
         ends = (h @ receiver, h @ sender)
         both = between(*ends, own=own)
-        message, length = self._messages(block, both, squared, origin)
+        message, length = messages(block, both, squared, origin, self._farthest)
         return message, difference * length
-
-    def _ends(self, block: dict[str, Any]) -> list[tf.Tensor]:
-        """Parts of W for hᵢ and hⱼ: products of particles, not of pairs."""
-        weights = tf.identity(block["edge"]["kernel"])
-        return tf.split(weights[:-2], 2)
-
-    def _messages(
-        self, block: dict[str, Any], ends: Dual, squared: Dual, origin: Dual
-    ) -> tuple[Dual, Dual]:
-        """Message of each pair, and its push over their difference, [B, N, N, 1]."""
-        weights = tf.identity(block["edge"]["kernel"])
-        hidden = ends.plus(block["edge"]["bias"])
-        hidden += squared.linear(lambda d: d * weights[-2])
-        hidden += origin.linear(lambda d: d * weights[-1])
-        message = hidden.map(silu)
-        message = _through(block["message"], message).map(silu)
-        if self.attention:
-            message *= _through(block["gate"], message).map(sigmoid)
-        length = _through(block["push"], message).map(silu)
-        length = (length @ block["length"]["kernel"]).map(tanh)
-        farthest = self.coordinate_range / self.num_layers
-        length *= squared.map(nearness)
-        return message, length.linear(lambda v: farthest * v)
 
     def _two_layers(
         self, x: tf.Tensor, features: tf.Tensor, pairs: tf.Tensor
@@ -260,13 +287,14 @@ class EquivariantVelocity(Conditioner):
         others. Of the last the trace asks for that of a length along its own push.
         """
         first, last = self._blocks
-        h = _through(self._embedding, Dual(features[:, tf.newaxis]))
+        h = through(self._embedding, Dual(features)).value
+        receiving, sending = Dual(h[:, :, tf.newaxis]), Dual(h[:, tf.newaxis])
         away = _differences(x)
         squared = squared_norm(Dual(away)).value
         seen = Dual(squared, tf.ones([1, 1, 1, 1, 1], x.dtype))
-        receiver, sender = self._ends(first)
-        ends = h @ (receiver + sender)
-        message, length = self._messages(first, ends, seen, seen)
+        receiver, sender = kernels_of_ends(first)
+        ends = receiving @ receiver + sending @ sender
+        message, length = messages(first, ends, seen, seen, self._farthest)
         length, message = (one.linear(lambda v: v * pairs) for one in (length, message))
         # ∂/∂xᵢ of s (xᵢ − xⱼ), s a function of the squared distance d: s + 2 s' a aᵀ.
         slope = 2 * length.tangent[..., tf.newaxis]
@@ -274,59 +302,42 @@ class EquivariantVelocity(Conditioner):
         units = tf.eye(self.dimension, dtype=x.dtype)
         pushed = length.value[..., tf.newaxis] * units + slope * products
         moved = tf.reduce_sum(length.value * away, axis=-2)
-        turned = units + tf.reduce_sum(pushed, axis=2, keepdims=True) + pushed
+        turned = units + tf.reduce_sum(pushed, axis=2, keepdims=True)
+        # What j answers, of another kind than i: its push and message of the pair.
+        turned += tf.einsum("bijkl->bjikl", pushed)
         # The pairs' differences now, and derivatives as xᵢ goes along its own one.
         now = away + _differences(moved)
         tangent = tf.linalg.matvec(turned, now)
         along = 2 * tf.reduce_sum(away * now, axis=-1, keepdims=True)
         received = tf.reduce_sum(message.value, axis=2)
         slope = message.tangent
+        answered = tf.einsum("bijk->bjik", slope)
         mine = now @ (2 * tf.matmul(away, slope, transpose_a=True))
         nodes = (
-            Dual(received[:, :, tf.newaxis], mine[tf.newaxis]),
-            Dual(received[:, tf.newaxis], (along * slope)[tf.newaxis]),
+            (receiving, Dual(received[:, :, tf.newaxis], mine[tf.newaxis])),
+            (sending, Dual(received[:, tf.newaxis], (along * answered)[tf.newaxis])),
         )
-        features_now = [h + self._update(first, h, node) for node in nodes]
-        receiver, sender = self._ends(last)
+        features_now = [h + updated(first, h, node) for h, node in nodes]
+        receiver, sender = kernels_of_ends(last)
         ends = features_now[0] @ receiver + features_now[1] @ sender
         twice = 2 * tf.reduce_sum(now * tangent, axis=-1, keepdims=True)
         squared_now = Dual(squared_norm(Dual(now)).value, twice[tf.newaxis])
         seen = Dual(squared, along[tf.newaxis])
-        _, length = self._messages(last, ends, squared_now, seen)
+        _, length = messages(last, ends, squared_now, seen, self._farthest)
         length = length.linear(lambda v: v * pairs)
         velocity = moved + tf.reduce_sum(length.value * now, axis=-2)
         trace = length.value[..., 0] * tf.linalg.trace(turned)
         trace += length.tangent[..., 0] + tf.linalg.trace(pushed)
         return velocity, tf.reduce_sum(trace, axis=[1, 2])
 
-    def _update(self, block: dict[str, Any], h: Dual, message: Dual) -> Dual:
-        """What a layer adds to the features of each particle."""
-        weights = tf.identity(block["node"]["kernel"])
-        own, received = tf.split(weights, 2)
-        hidden = h @ own + message @ received
-        hidden = hidden.plus(block["node"]["bias"]).map(silu)
-        return _through(block["update"], hidden)
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for Keras."""
+        config = super().get_config()
+        if self.node_features is not None:
+            del config["context_size"]
+        return config
 
 
 def _differences(x: tf.Tensor) -> tf.Tensor:
     """xᵢ − xⱼ of all pairs, [B, N, n] → [B, N, N, n]."""
     return x[:, :, tf.newaxis] - x[:, tf.newaxis]
-
-
-def _through(layer: dict[str, Any], x: Dual) -> Dual:
-    return (x @ layer["kernel"]).plus(layer["bias"])
-
-
-def _presence(mask: Any, size: int, dtype: Any) -> tuple[Any, tf.Tensor]:
-    """Which particles there are, [B, N, 1], and which pairs of two, [B, N, N, 1]."""
-    others = (1 - tf.eye(size, dtype=dtype))[..., tf.newaxis]
-    if mask is None:
-        return None, others
-    known = tf.get_static_value(tf.convert_to_tensor(mask))
-    if known is not None and not np.isin(known, (0, 1)).all():
-        raise ValueError(
-            "mask must be 1 for particles and 0 for places without one, received "
-            f"{np.unique(known).tolist()}."
-        )
-    present = tf.reshape(tf.cast(mask, dtype), [-1, size, 1])
-    return present, others * present[:, :, tf.newaxis] * present[:, tf.newaxis]
