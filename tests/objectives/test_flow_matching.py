@@ -14,6 +14,8 @@ SEED = tf.constant([3, 4])
 class Ends:
     """An evaluation whose data is N(0, s²) and whose base is N(0, 1)."""
 
+    node_features = None
+
     def __init__(self, scale, velocity, rows=50_000):
         self.scale, self.velocity, self.rows = scale, (velocity, 2.0), rows
 
