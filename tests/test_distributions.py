@@ -1,5 +1,7 @@
 """Universal laws over the tables of distributions and architectures."""
 
+import logging
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tests.cases.architectures import CASES as ARCHITECTURES
 from tests.cases.case import parametrize, variants
-from tests.cases.distributions import DENSITIES, GRIDDED
+from tests.cases.distributions import CASES, DENSITIES, GRIDDED
 from tests.weights import perturb
 from tfp_flows import architectures, bijectors
 from tfp_flows.architectures import glow
@@ -135,3 +137,12 @@ def test_bases_over_other_events_than_the_flow_are_refused(name, event_shape):
             ValueError, match=r"base: expected .* shape \[64\], received"
         ):
             make(event_shape, base=base, seed=0)
+
+
+def test_tfp_has_nothing_to_say_of_our_classes(caplog):
+    """Of properties that a class inherits it warns where they are first read."""
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        for case in CASES:
+            kind = type(case.make())
+            assert isinstance(kind.parameter_properties(), dict)
+    assert caplog.messages == []

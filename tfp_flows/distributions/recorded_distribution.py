@@ -33,6 +33,14 @@ class RecordedDistribution(RecordedParameters, tfd.Distribution):
             **kwargs,
         )
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # TFP puts a function there that warns of properties that are inherited; these
+        # are meant to be.
+        own = cls.__dict__.get("_parameter_properties")
+        if own is not None and not isinstance(own, classmethod):
+            del cls._parameter_properties
+
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
         return {}
