@@ -148,7 +148,7 @@ def test_saved_and_exported_it_answers_alike(model, tmp_path):
     model.export(str(tmp_path / "served"), verbose=False)
     served = tf.saved_model.load(str(tmp_path / "served"))
     np.testing.assert_allclose(served.log_prob(X, CONTEXT), expected, rtol=1e-10)
-    drawn = served.sample(3, CONTEXT, 1).numpy()
+    drawn = served.sample(3, 1, CONTEXT).numpy()
     np.testing.assert_array_equal(drawn[:, ~PRESENT], 0)
 
 
