@@ -9,7 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
-from tfp_flows.bijectors.recorded_parameters import RecordedParameters
+from tfp_flows.distributions.recorded_distribution import RecordedDistribution
 from tfp_flows.ops import (
     argmax_lift,
     interval_lift,
@@ -20,7 +20,7 @@ from tfp_flows.ops import (
 __all__ = ["NodeFeatures"]
 
 
-class NodeFeatures(RecordedParameters, tfd.Distribution):
+class NodeFeatures(RecordedDistribution):
     """log p(M) + a lower bound of log p(h | M), of M nodes in the first of P places.
 
         log p(h | M) ≥ E_q[log p(v | M) − log q(v | h)],    v ∈ ℝ^{P (K + I)}
@@ -87,13 +87,7 @@ class NodeFeatures(RecordedParameters, tfd.Distribution):
         sizes = tf.fill([num_places - 1], -tf.math.log(num_places - tf.ones([], dtype)))
         self.log_sizes = tf.Variable(sizes, trainable=False, name="log_sizes")
         self.initialized = tf.Variable(False, trainable=False, name="initialized")
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            name=name,
-        )
+        super().__init__(dtype=dtype, reparameterization_type=tfd.NOT_REPARAMETERIZED)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict:
@@ -218,9 +212,3 @@ class NodeFeatures(RecordedParameters, tfd.Distribution):
 
     def _event_shape(self) -> tf.TensorShape:
         return self._distribution.event_shape
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return self._distribution.event_shape_tensor()
-
-    def _default_event_space_bijector(self) -> Any:
-        return tfp.bijectors.Identity()
