@@ -348,7 +348,10 @@ def test_copies_are_equal_in_every_state(case, copied):
     expected = log_prob(model, inputs)
     model.trainable = False
     try:
-        np.testing.assert_array_equal(log_prob(copied(model), inputs), expected)
+        other = copied(model)
+        np.testing.assert_array_equal(log_prob(other, inputs), expected)
+        assert not other.trainable
+        assert len(other.optimizer.variables) == len(model.optimizer.variables)
     finally:
         model.trainable = True
 

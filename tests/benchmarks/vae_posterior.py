@@ -7,8 +7,8 @@ same number of training steps for all: the epochs of a boosted posterior are div
 among its stages. "flow" has K couplings, "boosted" C components of K couplings each,
 "deep flow" C · K couplings, so the parameters of all components of "boosted";
 "continuous" is one velocity of two hidden layers of twice that width, T = 0.5, with the
-calls of a draw at tolerance 1e-5; with "straight" `polynomial_residual` of its paths,
-times --alpha, is added to the loss. −ELBO (20 draws a row) and the importance-weighted
+calls of a draw at tolerance 1e-5; "straight" has `TrajectoryPolynomial` of weight
+--alpha. −ELBO (20 draws a row) and the importance-weighted
 −log p(x), nats an image, of the held-out rows. With --patience each stage stops where
 the bound of 500 further rows does not improve, and goes back to its best epoch.
 """
@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from tfp_flows.bijectors import Continuous, Coupling, PathOptions
+from tfp_flows.bijectors import Continuous, Coupling
 from tfp_flows.data.builtin import load_builtin
 from tfp_flows.models import (
     BoostedPosterior,
@@ -32,7 +32,7 @@ from tfp_flows.models import (
 )
 from tfp_flows.models.variational.arguments import context_size_of
 from tfp_flows.networks import VelocityMLP, dense_decoder, dense_encoder
-from tfp_flows.objectives import polynomial_residual
+from tfp_flows.objectives import TrajectoryPolynomial
 from tfp_flows.ode import AdaptiveSteps, Solver
 
 HELD_OUT = 500
@@ -62,23 +62,7 @@ def couplings(arguments, count, offset, seed):
     return tfb.Chain(layers)
 
 
-class Straightened(Continuous):
-    """Adds what a line cannot explain of its paths to the loss of a model."""
-
-    alpha = 0.0
-
-    def _solve(self, x, *, training=False, **arguments):
-        wants = training and self.alpha
-        if wants:
-            arguments["options"] = PathOptions(num_times=2)
-        y, log_det, path = super()._solve(x, training=training, **arguments)
-        if wants:
-            residual = polynomial_residual(path.fractions, path.states)
-            self.network.add_loss(self.alpha * residual)
-        return y, log_det, path
-
-
-def continuous(arguments, seed, alpha=0.0):
+def continuous(arguments, seed):
     """A velocity that sees as many numbers of the encoder as z has."""
     network = VelocityMLP(
         arguments.latent,
@@ -87,9 +71,7 @@ def continuous(arguments, seed, alpha=0.0):
         seed=seed,
     )
     loose = Solver(steps=AdaptiveSteps(1e-3, 1e-3, "batch"))
-    layer = Straightened(network, end_time=0.5, training_solver=loose)
-    layer.alpha = alpha
-    return layer
+    return Continuous(network, end_time=0.5, training_solver=loose)
 
 
 def posteriors(arguments, seed):
@@ -104,9 +86,7 @@ def posteriors(arguments, seed):
         "flow": FlowPosterior(component(0)),
         "deep flow": FlowPosterior(couplings(arguments, steps * components, 0, seed)),
         "continuous": FlowPosterior(continuous(arguments, seed)),
-        "continuous, straight": FlowPosterior(
-            continuous(arguments, seed, arguments.alpha)
-        ),
+        "continuous, straight": FlowPosterior(continuous(arguments, seed)),
         "boosted": BoostedPosterior(component, components),
         "boosted, uniform": BoostedPosterior(component, components, weights="uniform"),
     }
@@ -122,7 +102,7 @@ def calls_of_a_draw(model, x):
     return float(np.mean(layer.path(start, context=context).statistics.calls))
 
 
-def measure(posterior, train, held_out, arguments, seed):
+def measure(posterior, train, held_out, arguments, seed, penalties=()):
     """Trains; returns −ELBO, −log p(x), calls, the weights, epochs and seconds."""
     keras.utils.set_random_seed(seed)
     latent, widths = arguments.latent, (arguments.width,) * 2
@@ -136,6 +116,7 @@ def measure(posterior, train, held_out, arguments, seed):
         ),
         dense_decoder(latent, PIXELS, hidden_sizes=widths, seed=seed + 10),
         posterior=posterior,
+        penalties=penalties,
     )
     model.compile(keras.optimizers.Adam(1e-3))
     epochs = arguments.epochs // model.num_components
@@ -185,7 +166,9 @@ def main():
         for name, posterior in posteriors(arguments, seed).items():
             if arguments.only and name not in arguments.only:
                 continue
-            result = measure(posterior, train, held_out, arguments, seed)
+            straight = [TrajectoryPolynomial(arguments.alpha)]
+            penalties = straight if "straight" in name else []
+            result = measure(posterior, train, held_out, arguments, seed, penalties)
             bound, evidence, calls, weights, epochs, seconds = result
             found.setdefault(name, []).append((bound, evidence, calls))
             print(

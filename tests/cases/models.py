@@ -150,8 +150,10 @@ CASES = [
     ),
     Case(
         "atoms",
+        # A mild velocity: what its solver leaves, each door in other steps, is below
+        # what the laws allow.
         lambda: architectures.equivariant_flow(
-            3, 2, node_features=2, hidden_size=8, seed=1
+            3, 2, node_features=2, hidden_size=8, coordinate_range=1.0, seed=1
         ),
         (3, 2),
         context_size=6,

@@ -194,6 +194,7 @@ class FlowModel(ObjectiveModel):
             "distribution": serialize(self.distribution),
             "objective": serialize_part(self.objective),
             "penalties": [serialize_part(p) for p in self._penalties.penalties],
+            "trainable": bool(self.trainable),
         }
 
     @classmethod
@@ -202,9 +203,21 @@ class FlowModel(ObjectiveModel):
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object
         objective = config.get("objective")
-        return cls(
+        model = cls(
             deserialize(config["distribution"]),
             objective=None if objective is None else read(objective),
             penalties=[read(penalty) for penalty in config["penalties"]],
             name=config["name"],
         )
+        if not config.get("trainable", True):
+            model.trainable = False
+        return model
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As in Keras; of a frozen model the optimizer has all that it trained."""
+        is_frozen = not self.trainable  # type: ignore[has-type]
+        if is_frozen:
+            self.trainable = True
+        super().compile_from_config(config)
+        if is_frozen:
+            self.trainable = False

@@ -29,6 +29,7 @@ from tfp_flows.models import (
 )
 from tfp_flows.models.variational import importance
 from tfp_flows.networks import VelocityMLP, dense_decoder, dense_encoder
+from tfp_flows.objectives import Reconstruction, TrajectoryPolynomial
 
 LATENT, SHAPE = 4, (6, 6)
 F64 = {"dtype": "float64"}
@@ -69,7 +70,12 @@ POSTERIORS = {
 
 
 def build(
-    posterior=None, context_size=0, likelihood="bernoulli", parameters=1, compiles=True
+    posterior=None,
+    context_size=0,
+    likelihood="bernoulli",
+    parameters=1,
+    compiles=True,
+    penalties=(),
 ):
     keras.utils.set_random_seed(0)
     small = {"hidden_sizes": (16,), "seed": 1}
@@ -78,6 +84,7 @@ def build(
         dense_decoder(LATENT, SHAPE, parameters_per_value=parameters, **small),
         posterior=posterior,
         likelihood=likelihood,
+        penalties=penalties,
     )
     if compiles:
         made.compile(keras.optimizers.Adam(0.01))
@@ -329,6 +336,59 @@ def test_a_continuous_posterior_is_exported(trained, x, tmp_path):
     seed, count = tf.constant([0, 3]), tf.constant(2)
     found = served.elbo(x[:8], count, seed)
     np.testing.assert_allclose(found, made.elbo(x[:8], 2, seed), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def straightened(x):
+    """A continuous posterior before and after a training by a penalty alone, nearly."""
+    posterior = FlowPosterior(
+        Continuous(
+            VelocityMLP(LATENT, hidden_sizes=(8,), context_size=3, seed=1),
+            solver=ode.Solver(steps=ode.AdaptiveSteps(1e-3)),
+        )
+    )
+    made = build(posterior, 3, penalties=[TrajectoryPolynomial(1e4)])
+    rng = np.random.default_rng(0)
+    for variable in made.components[0].trainable_variables:
+        variable.assign_add(rng.normal(size=variable.shape))
+    history = made.fit(
+        x[:64], batch_size=32, epochs=4, validation_data=x[:32], verbose=0
+    )
+    return made, history.history
+
+
+def test_paths_of_a_posterior_are_straightened_and_counted(straightened, x):
+    made, history = straightened
+    residuals = history["trajectory_polynomial"]
+    assert residuals[-1] < 0.5 * residuals[0]
+    # In the gradient, not in the loss that is shown.
+    parts = np.array(history["reconstruction"]) + history["kl"]
+    np.testing.assert_allclose(history["loss"][-1], parts[-1], rtol=1e-5)
+    assert "val_trajectory_polynomial" not in history
+    assert all(calls > 0 for calls in history["calls"] + history["val_calls"])
+    assert made.predict(x[:5], verbose=0)["calls"].shape == (5,)
+
+
+def test_a_model_with_penalties_is_saved_with_them(straightened, x, tmp_path):
+    made, _ = straightened
+    made.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.elbo(x, 2, seed=1), made.elbo(x, 2, seed=1))
+    logs = loaded.fit(x[:32], batch_size=32, verbose=0).history
+    assert "trajectory_polynomial" in logs
+
+
+@pytest.mark.parametrize(
+    ("posterior", "context", "penalty"),
+    [
+        (GaussianPosterior, 0, TrajectoryPolynomial()),
+        (lambda: BoostedPosterior(component, 2), 0, TrajectoryPolynomial()),
+        (continuous, 3, Reconstruction()),
+    ],
+)
+def test_penalties_of_paths_that_are_not_there_are_refused(posterior, context, penalty):
+    with pytest.raises(ValueError, match="expected penalties of paths"):
+        build(posterior(), context, penalties=[penalty])
 
 
 # A linear decoder with orthogonal columns: the posterior is a diagonal Gaussian.

@@ -11,7 +11,7 @@ from tfp_flows.bijectors.continuous.augmented import Augmented, split
 from tfp_flows.bijectors.continuous.divergence import Divergence, ExactDivergence
 from tfp_flows.bijectors.continuous.path import Path, PathOptions, PathRecord
 from tfp_flows.bijectors.trainable import TrainableBijector
-from tfp_flows.ode import AdaptiveSteps, Solver, solve
+from tfp_flows.ode import AdaptiveSteps, Solver, Statistics, Status, solve
 
 __all__ = ["Continuous"]
 
@@ -25,8 +25,9 @@ class Continuous(TrainableBijector):
     that starts at zero.
 
     A row whose solve fails is NaN, with a warning that says why where TensorFlow runs
-    eagerly; other rows do not notice. In a step of training the rows share their steps
-    (`training_solver`); otherwise the log-density of a row depends on no other row.
+    eagerly and the row was finite; other rows do not notice. In a step of training the
+    rows share their steps (`training_solver`); otherwise the log-density of a row
+    depends on no other row.
 
     Shapes: x, y: [batch..., event...].
 
@@ -194,7 +195,7 @@ class Continuous(TrainableBijector):
         if record is not None:
             record.add(self, path)
         if tf.executing_eagerly():
-            message = path.statistics.message()
+            message = _of_finite_rows(path.statistics, rows).message()
             if message:
                 warnings.warn(f"{self.name}: {message} They are NaN.", stacklevel=2)
         y = tf.ensure_shape(tf.reshape(y, tf.shape(x)), x.shape)
@@ -246,6 +247,14 @@ def _sharing_steps(solver: Solver) -> Solver:
         return solver
     steps = dataclasses.replace(solver.steps, control="batch")
     return dataclasses.replace(solver, steps=steps)
+
+
+def _of_finite_rows(statistics: Statistics, rows: tf.Tensor) -> Statistics:
+    """Without the failures of rows that nothing could follow: infinite, or nearly."""
+    axes = list(range(1, rows.shape.rank))
+    is_finite = tf.reduce_all(tf.abs(rows) < rows.dtype.max**0.5, axes)
+    status = tf.where(is_finite, statistics.status, Status.REACHED_END)
+    return statistics._replace(status=status)
 
 
 def _times(count: int, seed: Any, dtype: tf.DType) -> tf.Tensor | None:

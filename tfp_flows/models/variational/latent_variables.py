@@ -4,7 +4,7 @@ log p(x, z) = log p(x|z) + log N(z; 0, I),   q(z|x) = Σⱼ wⱼ gⱼ(z|x)
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Continuous, leaves
+from tfp_flows.bijectors.continuous import PathRecord
 from tfp_flows.models.bridge.adapter import LeafArguments
 from tfp_flows.models.paths import path_arguments
 from tfp_flows.models.variational import arguments
@@ -150,15 +151,24 @@ class LatentVariables:
         return tf.reduce_sum(values, axes), prior.log_prob(z)
 
     def evaluation(
-        self, x: tf.Tensor, *, training: bool, path_seed: Any, **schedule: Any
+        self,
+        x: tf.Tensor,
+        *,
+        training: bool,
+        path_seed: Any,
+        penalties: Sequence[Any] = (),
+        **schedule: Any,
     ) -> StageEvaluation:
         """The components in use at a batch, for `objectives.BoostedBound`.
 
-        `path_seed` is that of continuous layers in training.
+        `path_seed` is that of continuous layers in training, whose solves serve the
+        penalties too.
         """
-        told = None
-        if training and self.continuous_layers:
-            told = path_arguments(self.continuous_layers, [], path_seed)
+        layers, record = self.continuous_layers, PathRecord()
+        told: LeafArguments = {id(layer): {} for layer in layers}
+        if training and layers:
+            told = path_arguments(layers, penalties, path_seed)
+        told = {layer: {**own, "record": record} for layer, own in told.items()}
         weights, encoded = self._weights(), self.encoded(x, training=training)
         count = weights.shape[0]
         # Fixed, encoder included: the gradient enters by z alone.
@@ -168,6 +178,9 @@ class LatentVariables:
             self.components(fixed, count - 1, told),
             functools.partial(self.score, x, training=training),
             weights,
+            x=x,
+            layers=layers,
+            record=record,
             **schedule,
         )
 

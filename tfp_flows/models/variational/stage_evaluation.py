@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.bijectors import Continuous, Path
+from tfp_flows.bijectors.continuous import PathRecord
 from tfp_flows.models.variational.posteriors import BoostedPosterior, mixture_of
 from tfp_flows.objectives import BoostedBound
 
@@ -25,6 +27,9 @@ class StageEvaluation:
         weights: [c].
         beta: weight of prior and entropy.
         sample_all: probability of a batch from any component.
+        x: [N, event...], rows of the data.
+        layers: the continuous ones, told of `record`.
+        record: keeps the solves that made the latest draw.
     """
 
     components: Sequence[tfd.Distribution]
@@ -34,6 +39,14 @@ class StageEvaluation:
     weights: tf.Tensor
     beta: Any = 1.0
     sample_all: Any = 0.0
+    x: Any = None
+    layers: Sequence[Continuous] = ()
+    record: PathRecord = dataclasses.field(default_factory=PathRecord)
+
+    @property
+    def path(self) -> list[Path]:
+        """The way of the latest draw of a single component, layer by layer."""
+        return self.record.of(self.layers)
 
 
 def stage_evaluation(
@@ -50,7 +63,7 @@ def stage_evaluation(
         fixed: g₁ … g_{c−1} as the earlier mixture takes them.
         score: as above.
         weights: [c].
-        **schedule: `beta` and `sample_all`.
+        **schedule: `beta`, `sample_all` and what else the evaluation has.
     """
     earlier = None
     if fixed:

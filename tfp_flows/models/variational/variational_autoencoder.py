@@ -1,5 +1,6 @@
 """A variational autoencoder with a Gaussian, a flow or a boosted posterior."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,7 +10,10 @@ import tensorflow as tf
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge.inputs import is_array, pack_validation, target_for
 from tfp_flows.models.bridge.row_mean import row_mean
+from tfp_flows.models.bridge.serialization import serialize_part
 from tfp_flows.models.bridge.sizes import oversize_refused
+from tfp_flows.models.paths import PathCounts, calls_of
+from tfp_flows.models.penalties import Penalties
 from tfp_flows.models.variational.latent_model import LatentModel
 from tfp_flows.models.variational.latent_variables import LatentVariables
 from tfp_flows.models.variational.posteriors import GaussianPosterior
@@ -38,7 +42,9 @@ class VariationalAutoencoder(LatentModel):
     finished, also after `save` and `load_model`; once all stages are finished, `fit`
     goes on training the last component.
 
-    Outputs of `call`, so of `predict`: loss, reconstruction and kl of each row.
+    Outputs of `call`, so of `predict`: loss, reconstruction and kl of each row, and the
+    calls of the velocity for its draw where the posterior is one continuous flow, which
+    are metrics then.
 
     Args:
         encoder: Keras layer, x → [N, 2d + C]: location and raw scale of z0, whose
@@ -48,12 +54,14 @@ class VariationalAutoencoder(LatentModel):
         likelihood: "bernoulli", "discretized_logistic" (whole numbers 0 … 255),
             "normal", or such as `NormalLikelihood(0.1)`.
         event_shape: shape of one x; default the encoder's input shape.
+        penalties: of the paths of a continuous posterior, such as
+            `objectives.TrajectoryPolynomial()`, in training; metrics by name.
         name: name of the model.
 
     Raises:
         TypeError: an argument of a wrong kind.
-        ValueError: sizes that do not fit together, or a component of a boosted
-            posterior without a working inverse.
+        ValueError: sizes that do not fit together, a component of a boosted posterior
+            without a working inverse, or penalties of paths that are not there.
 
     Reference: Kingma and Welling (2014), arXiv:1312.6114; boosting: Giaquinto and
     Banerjee (2020), "Gradient Boosted Normalizing Flows", arXiv:2002.11896.
@@ -67,6 +75,7 @@ class VariationalAutoencoder(LatentModel):
         posterior: Any = None,
         likelihood: Any = "bernoulli",
         event_shape: tuple[int, ...] | None = None,
+        penalties: Sequence[Any] = (),
         name: str = "variational_autoencoder",
     ) -> None:
         latent = LatentVariables(
@@ -82,21 +91,61 @@ class VariationalAutoencoder(LatentModel):
         self.reconstruction_metric = keras.metrics.Mean(name="reconstruction")
         self.kl_metric = keras.metrics.Mean(name="kl")
         self._prepare_components()
+        single = self.num_components == 1 and bool(self.continuous_layers)
+        self._paths = PathCounts() if single else None
+        self._penalties = Penalties(penalties, self._terms_of(penalties))
+
+    def _terms_of(self, penalties: Sequence[Any]) -> list[str]:
+        """Names of the terms of penalties, from one trace."""
+        for penalty in penalties:
+            if "path" not in getattr(penalty, "needs", ()) or self._paths is None:
+                raise ValueError(
+                    "penalties: expected penalties of paths, such as "
+                    "objectives.TrajectoryPolynomial(), and a FlowPosterior with a "
+                    f"bijectors.Continuous; received {type(penalty).__name__} and "
+                    f"{type(self.posterior).__name__}."
+                )
+
+        def evaluate() -> list[Any]:
+            x, seed = tf.zeros([1, *self.event_shape], self._latent.dtype), [0, 0]
+            options = {"path_seed": seed, "penalties": penalties}
+            evaluation = self._latent.evaluation(x, training=True, **options)
+            self.objective(evaluation, seed=seed, training=True)
+            each = (part(evaluation, seed=seed, training=True) for part in penalties)
+            return [dict(terms.metrics) for terms in each]
+
+        if not penalties:
+            return []
+        traced = tf.function(evaluate, autograph=False).get_concrete_function()
+        return [name for terms in traced.structured_outputs for name in terms]
 
     # Training.
 
     def call(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
-        """Returns loss, reconstruction and kl of each row, [N], from one draw of z."""
+        """Returns loss, reconstruction and kl of each row, [N], from one draw of z.
+
+        And the calls of its draw, [N], where the posterior is one continuous flow; in
+        training the penalty, a scalar, where there is one.
+        """
+        acting = self._penalties.acting(training)
         evaluation = self._latent.evaluation(
             inputs,
             training=training,
             beta=self.beta.value,
             sample_all=self.sample_all.value,
             path_seed=self.seeds.next() if self.continuous_layers else None,
+            penalties=acting,
         )
         seed = self.seeds.next()
         terms = self.objective(evaluation, seed=seed, training=training)
-        return {"loss": terms.loss, **terms.metrics}
+        found = {"loss": terms.loss, **terms.metrics}
+        if self._paths is not None:
+            found["calls"] = calls_of(evaluation.path)
+        if acting:
+            seed = self.seeds.next()
+            total = self._penalties.total(evaluation, seed=seed, training=training)
+            found["penalty"] = total
+        return found
 
     def compute_loss(
         self,
@@ -106,13 +155,29 @@ class VariationalAutoencoder(LatentModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Mean loss of the rows, plus what layers add by `add_loss`."""
+        """Mean loss of the rows, plus what layers add by `add_loss`.
+
+        Penalties add to its gradient and not to its value.
+        """
         loss = row_mean(y_pred["loss"], sample_weight)
         self.reconstruction_metric.update_state(y_pred["reconstruction"], sample_weight)
         self.kl_metric.update_state(y_pred["kl"], sample_weight)
+        if self._paths is not None:
+            self._paths.update(y_pred["calls"])
+        if "penalty" in y_pred:
+            penalty = self._aggregate_additional_loss(y_pred["penalty"])
+            loss += tf.cast(penalty - tf.stop_gradient(penalty), loss.dtype)
         for penalty in self.losses:
             loss += tf.cast(self._aggregate_additional_loss(penalty), loss.dtype)
         return loss
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """As in Keras; an evaluation does not show the penalties it lacks."""
+        logs = super().compute_metrics(x, y, y_pred, sample_weight)
+        absent = [] if "penalty" in y_pred else self._penalties.names_in_training_only
+        return {name: value for name, value in logs.items() if name not in absent}
 
     def fit(
         self,
@@ -194,7 +259,8 @@ class VariationalAutoencoder(LatentModel):
             for name in ("encoder", "decoder", "posterior", "likelihood")
         }
         place = {"event_shape": self.event_shape, "stage": self.stage}
-        return {"name": self.name, **parts, **place}
+        penalties = [serialize_part(part) for part in self._penalties.penalties]
+        return {"name": self.name, "penalties": penalties, **parts, **place}
 
     @classmethod
     @oversize_refused
@@ -204,6 +270,8 @@ class VariationalAutoencoder(LatentModel):
         stage = config.pop("stage")
         for name in ("encoder", "decoder", "posterior", "likelihood"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
+        read = keras.saving.deserialize_keras_object
+        config["penalties"] = [read(part) for part in config.get("penalties", ())]
         config["event_shape"] = tuple(config["event_shape"])
         model = cls(**config)
         # Now, so that an optimizer is built for the weights it was saved with.
