@@ -9,6 +9,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows import bijectors
+from tfp_flows.bijectors.structure.own_cache import own_caches
 from tfp_flows.distributions import ImplicitDistribution, NodeFeatures
 from tfp_flows.distributions.structure import (
     components,
@@ -43,6 +44,7 @@ class DistributionAdapter:
 
     def __init__(self, distribution: tfd.Distribution) -> None:
         check_distribution(distribution)
+        own_caches(distribution)
         self.distribution = distribution
         self.dtype = distribution.dtype
         self.event_shape = tuple(distribution.event_shape)
