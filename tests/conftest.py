@@ -1,7 +1,8 @@
 """Seeds, the slow tier, and the named warnings of other packages."""
 
 import pytest
-from tensorflow.python.framework import ops
+
+from tfp_flows.models.bridge.graphs import release_graphs
 
 # Scripts, which importing would run or which need another Python.
 collect_ignore = ["__main__.py", "benchmarks", "serving"]
@@ -36,12 +37,6 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True, scope="module")
 def _graphs_are_let_go():
-    """Takes the gradients that a file's graphs registered out of TensorFlow's table.
-
-    It keeps each for ever, and with it the graph: a process that runs all tests grew
-    to 10 GB, and its collector of garbage slowed down what came last.
-    """
+    """A process that runs all tests grew to 10 GB, and its collector slowed it down."""
     yield
-    table = ops.gradient_registry._registry
-    for name in [name for name in table if name.startswith("CustomGradient-")]:
-        del table[name]
+    release_graphs()

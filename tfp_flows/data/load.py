@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfp_flows.data.categories import Categories, expand
+from tfp_flows.data.categories import Categories, Category, expand
 from tfp_flows.data.columns import choose_columns, with_target
 from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.data.sources.open import open_file, open_source
@@ -101,19 +101,9 @@ def _read(
     schema = choose_columns(source, columns, context, exclude, weights)
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)
-    categories = Categories(source.where, {})
-    if target is not None:
-        features = source.columns_of_text(schema.context_columns, _ROWS_AT_A_TIME)
-        categories.texts.update({name: [] for name in features})
-    batches = source.batches(
-        *(names, _ROWS_AT_A_TIME),
-        missing=missing,
-        whole=True,
-        categories=categories,
-    )
-    rows = np.concatenate(list(batches))
-    ordered, size = categories.in_order(), len(schema.columns)
-    rows, names = expand(rows, names, ordered, categories.texts)
+    features = () if target is None else schema.context_columns
+    rows, names, ordered = _rows_of(source, names, features, missing)
+    size = len(schema.columns)
     context_columns = names[size : len(names) - (weights is not None)]
     schema = dataclasses.replace(
         schema, context_columns=context_columns, categories=ordered
@@ -130,6 +120,28 @@ def _read(
     if weights is not None:
         check_weight(table, weights)
     return table
+
+
+def _rows_of(
+    source: Source,
+    names: Sequence[str],
+    features: Sequence[str],
+    missing: Sequence[str],
+) -> tuple[np.ndarray, tuple[str, ...], tuple[Category, ...]]:
+    """Rows, names of their columns, and the categories of those features of text."""
+    categories = Categories(source.where, {})
+    if features:
+        text = source.columns_of_text(features, _ROWS_AT_A_TIME)
+        categories.texts.update({name: [] for name in text})
+    batches = source.batches(
+        *(names, _ROWS_AT_A_TIME),
+        missing=missing,
+        whole=True,
+        categories=categories,
+    )
+    rows = np.concatenate(list(batches))
+    ordered = categories.in_order()
+    return *expand(rows, names, ordered, categories.texts), ordered
 
 
 def _table(

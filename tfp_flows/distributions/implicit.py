@@ -83,22 +83,13 @@ class ImplicitDistribution(RecordedDistribution):
         self._context_size = context_size
         self.conditioner: Any = None
         if len(self.block_sizes) > 1:
-            self.conditioner = MaskedAutoregressiveNetwork(
-                event_size,
-                block_sizes=self.block_sizes,
-                num_parameters=num_features,
-                context_size=context_size,
-                name=f"{name}_conditioner",
-                **options,
+            self.conditioner = self._masked(
+                event_size, num_features, name=f"{name}_conditioner", **options
             )
-            # From zeros f would not learn to use it.
-            kernel = self.conditioner.output_layer.kernel
-            kernel.assign(self.conditioner.initializer(len(hidden_sizes))(kernel.shape))
-            context_size = num_features
         self.network = MLP(
             self.noise_size,
             largest,
-            context_size=context_size,
+            context_size=context_size if self.conditioner is None else num_features,
             name=f"{name}_network",
             **options,
         )
@@ -115,6 +106,22 @@ class ImplicitDistribution(RecordedDistribution):
         self.standard_deviation = variable(tf.ones([event_size], dtype), "deviation")
         self.initialized = variable(False, "initialized")
         super().__init__()
+
+    def _masked(
+        self, event_size: int, num_features: int, **options: Any
+    ) -> MaskedAutoregressiveNetwork:
+        network = MaskedAutoregressiveNetwork(
+            event_size,
+            block_sizes=self.block_sizes,
+            num_parameters=num_features,
+            context_size=self._context_size,
+            **options,
+        )
+        # From zeros f would not learn to use it.
+        kernel = network.output_layer.kernel
+        last = len(options["hidden_sizes"])
+        kernel.assign(network.initializer(last)(kernel.shape))
+        return network
 
     def _check_sizes(self, event_size: int, noise_size: int | None) -> None:
         if event_size < 1 or self.noise_size < max(self.block_sizes):

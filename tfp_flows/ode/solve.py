@@ -111,42 +111,13 @@ def solve(
     )
     layout = Layout(state, integrals)
     y = layout.pack(state, integrals)
-    fractions = None
-    if save_at is not None:
-        fractions = tf.convert_to_tensor(save_at, y.dtype)
-        if fractions.shape.rank != 1:
-            raise ValueError(
-                f"save_at: expected fractions [J], received shape {fractions.shape}."
-            )
-        fractions = tf.stop_gradient(fractions)[:, tf.newaxis]
-    parts = tf.nest.flatten(held)
-    is_smooth = [part.dtype.is_floating for part in parts]
-    smooth = [part for part, is_one in zip(parts, is_smooth, strict=True) if is_one]
-
-    def slope_of(
-        times: Sequence[tf.Tensor], smooth: Sequence[tf.Tensor], repeats: int
-    ) -> Any:
-        start, end = times
-        rest = iter(smooth)
-        given = [
-            next(rest) if is_one else tf.concat([part] * repeats, axis=0)
-            for part, is_one in zip(parts, is_smooth, strict=True)
-        ]
-        extra = [tf.nest.pack_sequence_as(held, given)] if parts else []
-
-        def slope(tau: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-            time = layout.time(start + tau * (end - start))
-            found = velocity(time, layout.unpack(y)[0], *extra)
-            return (end - start)[:, tf.newaxis] * layout.pack_slope(found)
-
-        return slope
-
+    fractions = None if save_at is None else _as_fractions(save_at, y.dtype)
     rows = tf.zeros_like(y[:, 0])
     limits = [rows + _as_time(time, y.dtype) for time in times]
     problem = Problem(
-        slope_of=slope_of,
+        slope_of=_slope_builder(velocity, layout, held),
         times=limits,
-        constants=smooth,
+        constants=[part for part in tf.nest.flatten(held) if part.dtype.is_floating],
         method=method_named(solver.method),
         steps=solver.steps,
         components=layout.components,
@@ -160,6 +131,47 @@ def solve(
         saved=None if fractions is None else layout.unpack(saved)[0],
         statistics=statistics,
     )
+
+
+def _as_fractions(save_at: Any, dtype: tf.DType) -> tf.Tensor:
+    fractions = tf.convert_to_tensor(save_at, dtype)
+    if fractions.shape.rank != 1:
+        raise ValueError(
+            f"save_at: expected fractions [J], received shape {fractions.shape}."
+        )
+    return tf.stop_gradient(fractions)[:, tf.newaxis]
+
+
+def _slope_builder(
+    velocity: Callable[..., Any], layout: Layout, held: Any
+) -> Callable[..., Any]:
+    """dy/dτ over the unit interval, of times and those constants that have gradients.
+
+    The others are repeated where rows are: `held` are all of them as they came.
+    """
+    parts = tf.nest.flatten(held)
+
+    def slope_of(
+        times: Sequence[tf.Tensor], smooth: Sequence[tf.Tensor], repeats: int
+    ) -> Any:
+        start, end = times
+        rest = iter(smooth)
+        given = [
+            next(rest)
+            if part.dtype.is_floating
+            else tf.concat([part] * repeats, axis=0)
+            for part in parts
+        ]
+        extra = [tf.nest.pack_sequence_as(held, given)] if parts else []
+
+        def slope(tau: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+            time = layout.time(start + tau * (end - start))
+            found = velocity(time, layout.unpack(y)[0], *extra)
+            return (end - start)[:, tf.newaxis] * layout.pack_slope(found)
+
+        return slope
+
+    return slope_of
 
 
 def _as_time(time: Any, dtype: tf.DType) -> tf.Tensor:

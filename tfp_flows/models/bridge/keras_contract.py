@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfp_flows.models.bridge.graphs import release_graphs
+
 __all__ = ["KerasContract", "warn_of_policy"]
 
 
@@ -26,6 +28,13 @@ class KerasContract(keras.Model):
                 'the ending ".keras", or save_weights to ".weights.h5".'
             )
         super().save(filepath, *args, **kwargs)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As in Keras; graphs that were traced for it go when the model goes."""
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            release_graphs()
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: rounded weights give another density, which no file would hold."""
