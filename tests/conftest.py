@@ -2,8 +2,6 @@
 
 import pytest
 
-from tfp_flows.models.bridge.graphs import release_graphs
-
 # Scripts, which importing would run or which need another Python.
 collect_ignore = ["__main__.py", "benchmarks", "serving"]
 
@@ -39,4 +37,7 @@ def pytest_collection_modifyitems(config, items):
 def _graphs_are_let_go():
     """A process that runs all tests grew to 10 GB, and its collector slowed it down."""
     yield
+    # Here: TensorFlow warns where it is imported before warnings are configured.
+    from tfp_flows.models.bridge.graphs import release_graphs
+
     release_graphs()

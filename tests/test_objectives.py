@@ -89,7 +89,19 @@ def test_double_precision_stays_double(case):
     assert parts[0].shape == (ROWS,)
 
 
-@pytest.mark.parametrize(**parametrize(CASES, law="a_step_with_xla_is_a_step_without"))
+# Penalties of paths compile the solver, which that of a trajectory does each time.
+PATHS = [
+    *("KineticEnergy", "JacobianNorm", "RandomEndTime"),
+]
+
+
+@pytest.mark.parametrize(
+    **parametrize(
+        CASES,
+        law="a_step_with_xla_is_a_step_without",
+        slow=[case for case in CASES if case.name in PATHS],
+    )
+)
 def test_a_step_with_xla_is_a_step_without(case):
     """Where numbers are drawn, XLA draws others: then weights move."""
     after, inputs = [], case.inputs("float32")

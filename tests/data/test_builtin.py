@@ -15,7 +15,7 @@ NEEDS |= {"returns": "skfolio"}
 
 
 SETS = [
-    pytest.param(name, marks=pytest.mark.slow if name == "lj13" else [])
+    pytest.param(name, marks=pytest.mark.slow if name in ("dw4", "lj13") else [])
     for name in data.BUILT_IN
 ]
 
