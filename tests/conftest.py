@@ -38,6 +38,6 @@ def _graphs_are_let_go():
     """A process that runs all tests grew to 10 GB, and its collector slowed it down."""
     yield
     # Here: TensorFlow warns where it is imported before warnings are configured.
-    from tfp_flows.models.bridge.graphs import release_graphs
+    from tfp_flows.ops.graphs import release_graphs
 
     release_graphs()

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tfp_flows.models.bridge.graphs import release_graphs
+from tfp_flows.ops.graphs import release_graphs
 
 __all__ = ["KerasContract", "warn_of_policy"]
 

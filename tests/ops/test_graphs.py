@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfp_flows import architectures
 from tfp_flows.models import FlowModel
-from tfp_flows.models.bridge.graphs import release_graphs
+from tfp_flows.ops.graphs import release_graphs
 
 X = np.random.default_rng(0).normal(size=[32, 2]).astype("float32")
 
