@@ -7,6 +7,7 @@ import keras
 from tfp_flows.bijectors import InverseCertificate, inverse_certificate
 from tfp_flows.models.bridge import fitness
 from tfp_flows.models.bridge import inputs as model_inputs
+from tfp_flows.models.bridge.keras_contract import KerasContract
 from tfp_flows.models.bridge.serialization import (
     deserialize,
     serialize,
@@ -131,7 +132,7 @@ class FlowModel(ObjectiveModel):
             workers.prepare(self)
             inputs, target = share_inputs(workers, inputs, target, kwargs), None
             kwargs["callbacks"] = workers.callbacks(kwargs["callbacks"])
-        return keras.Model.fit(self, inputs, target, **kwargs)
+        return KerasContract.fit(self, inputs, target, **kwargs)
 
     def _warn_of_unstable_mixtures(self, packed: Any) -> None:
         if any(layer.density == "mixture" for layer in self.learned_inverses):
