@@ -90,9 +90,7 @@ def test_double_precision_stays_double(case):
 
 
 # Penalties of paths compile the solver, which that of a trajectory does each time.
-PATHS = [
-    *("KineticEnergy", "JacobianNorm", "RandomEndTime"),
-]
+PATHS = ("KineticEnergy", "JacobianNorm", "RandomEndTime")
 
 
 @pytest.mark.parametrize(
