@@ -72,3 +72,12 @@ def test_wrong_hyper_parameters_are_refused():
     ):
         with pytest.raises(ValueError, match=next(iter(arguments))):
             RationalQuadratic(**arguments)
+
+
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+def test_sums_have_an_order(transform, direction):
+    """AddN begins with the buffer that is free first: other last digits by timing."""
+    apply = tf.function(getattr(transform, direction))
+    given = tf.zeros([3, 4], tf.float64), tf.constant(parameters())
+    graph = apply.get_concrete_function(*given).graph
+    assert "AddN" not in {operation.type for operation in graph.get_operations()}

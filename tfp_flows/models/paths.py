@@ -28,7 +28,7 @@ _ROWS = 256
 
 def calls_of(paths: Sequence[Path]) -> tf.Tensor:
     """Returns the calls of the velocities a row, [N], int32, summed over layers."""
-    return tf.add_n([path.statistics.calls for path in paths])
+    return tf.reduce_sum([path.statistics.calls for path in paths], axis=0)
 
 
 def log_prob_with_calls(

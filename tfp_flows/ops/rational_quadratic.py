@@ -179,13 +179,11 @@ def _search(
         half = (len(widths) + 1) // 2
         skipped = len(widths) - half
         edge = (
-            bottom + tf.add_n(heights[:half])
-            if inverse
-            else left + tf.add_n(widths[:half])
+            bottom + _total(heights[:half]) if inverse else left + _total(widths[:half])
         )
         beyond = position >= edge
-        left = tf.where(beyond, left + tf.add_n(widths[:skipped]), left)
-        bottom = tf.where(beyond, bottom + tf.add_n(heights[:skipped]), bottom)
+        left = tf.where(beyond, left + _total(widths[:skipped]), left)
+        bottom = tf.where(beyond, bottom + _total(heights[:skipped]), bottom)
         widths, heights, slopes = (
             [
                 tf.where(beyond, upper, lower)
@@ -194,6 +192,12 @@ def _search(
             for sizes in (widths, heights, slopes)
         )
     return left, widths[0], bottom, heights[0], *slopes
+
+
+def _total(sizes: list[tf.Tensor]) -> tf.Tensor:
+    # Not `tf.add_n`: it begins with whichever tensor no other operation waits for by
+    # then, so its last digit is a matter of timing.
+    return sizes[0] if len(sizes) == 1 else tf.reduce_sum(sizes, axis=0)
 
 
 def _evaluate(t: tf.Tensor, b: _Bin) -> tuple[tf.Tensor, tf.Tensor]:

@@ -125,7 +125,7 @@ class AlignmentObjective:
             log_prob = self._adapters[name].log_prob_of_event(*given)
             terms[f"nll_{name}"] = -tf.reduce_mean(log_prob)
             latent[name] = self._encoded(given, name)
-        terms = {"nll": tf.add_n(list(terms.values())) / len(terms), **terms}
+        terms = {"nll": tf.reduce_mean(list(terms.values())), **terms}
         loss = tf.zeros_like(terms["nll"])
         if self._weight:
             loss = self._weight * terms["nll"]
@@ -147,7 +147,7 @@ class AlignmentObjective:
                 f"{self._matching}_{a}_{b}": self._match(batch[b], y, b, training)
                 for (a, b), y in translated.items()
             }
-            loss += tf.add_n(list(matched.values())) / len(matched)
+            loss += tf.reduce_mean(list(matched.values()))
             terms |= matched
         return loss, terms, translated
 
@@ -165,7 +165,7 @@ class AlignmentObjective:
             end = b if to_partners else a
             ends = self.standard(batch[end].x, end)
             gaps.append(tf.reduce_mean((self.standard(y.x, b) - ends) ** 2))
-        return tf.add_n(gaps) / len(gaps)
+        return tf.reduce_mean(gaps)
 
     def held_out(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Likelihood and distance, by which models with any critics compare."""
@@ -206,7 +206,7 @@ class AlignmentObjective:
     def distance(self, batch: Batch, translated: Translated) -> tf.Tensor:
         """Mean energy distance of translated from real rows, []."""
         found = [self._energy(batch[b], y, b) for (_, b), y in translated.items()]
-        return tf.add_n(found) / len(found)
+        return tf.reduce_mean(found)
 
     def of_critics(
         self, batch: Batch, translated: Translated, *, training: bool
@@ -227,7 +227,7 @@ class AlignmentObjective:
                 if b == domain
             ]
             of_real = tf.reduce_mean(self._loss.real(score))
-            of_fakes = tf.add_n(of_fakes) / len(of_fakes)
+            of_fakes = tf.reduce_mean(of_fakes)
             terms[f"critic_{domain}"] = (of_real + of_fakes) / 2
         if self._loss.share is not None:
             mean = {
@@ -235,7 +235,7 @@ class AlignmentObjective:
                 for key, score in (real | fake).items()
             }
             sums = [mean[a] + mean[a, b] for a, b in translated]
-            terms["critic_sum"] = tf.add_n(sums) / len(sums)
+            terms["critic_sum"] = tf.reduce_mean(sums)
         return terms
 
     def slope_penalty(
@@ -253,7 +253,7 @@ class AlignmentObjective:
             )
             for index, ((_, b), y) in enumerate(translated.items())
         ]
-        return _SLOPE_PENALTY * tf.add_n(penalties) / (len(batch) - 1)
+        return _SLOPE_PENALTY * tf.reduce_sum(penalties) / (len(batch) - 1)
 
 
 def _some(given: Given) -> Given:

@@ -54,7 +54,7 @@ class TrainedFlows(DomainFlows, abc.ABC):
             weights = _weights_of(self.critic_networks)
             with tf.GradientTape() as tape:
                 judged = objective.of_critics(batch, translated, training=True)
-                total = tf.add_n([judged[f"critic_{d}"] for d in self.domains])
+                total = tf.reduce_sum([judged[f"critic_{d}"] for d in self.domains])
                 total += objective.slope_penalty(batch, translated, self.seeds.next())
             self.critic_optimizer.apply(tape.gradient(total, weights), weights)
             terms |= judged
@@ -88,7 +88,7 @@ class TrainedFlows(DomainFlows, abc.ABC):
         self, loss: tf.Tensor, terms: dict[str, tf.Tensor], batch: Batch
     ) -> dict[str, Any]:
         counts = {f"nll_{name}": tf.shape(one.x)[0] for name, one in batch.items()}
-        whole = tf.add_n(list(counts.values()))
+        whole = tf.reduce_sum(list(counts.values()))
         terms = {"loss": loss, **terms}
         for name, value in terms.items():
             self._means[name].update_state(value, counts.get(name, whole))

@@ -103,7 +103,7 @@ class Reconstruction(FromFields):
             points, images = self._points(layer, passage, seed_of_layer)
             error = self._error(layer, points, images)
             errors[f"reconstruction_{layer.name}"] = error
-        return Terms(tf.add_n(list(errors.values())) if errors else 0.0, errors)
+        return Terms(tf.reduce_sum(list(errors.values())) if errors else 0.0, errors)
 
     def _points(
         self, layer: LearnedInverse, passage: tuple | None, seed: tf.Tensor

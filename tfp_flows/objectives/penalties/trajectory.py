@@ -38,7 +38,7 @@ class _RunningCost(_PathPenalty):
     def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
         """Returns the mean over rows, summed over layers."""
         means = [tf.reduce_mean(getattr(path, self.cost)) for path in evaluation.path]
-        total = tf.add_n(means)
+        total = tf.reduce_sum(means)
         return Terms(total, {self.cost: total})
 
 
@@ -86,7 +86,7 @@ class TrajectoryPolynomial(_PathPenalty):
 
     def __call__(self, evaluation: Any, *, seed: Any, training: bool) -> Terms:
         """Returns L, a scalar."""
-        total = tf.add_n(
+        total = tf.reduce_sum(
             [
                 polynomial_residual(path.fractions, path.states, self.degree)
                 for path in evaluation.path
