@@ -45,6 +45,15 @@ def children(process):
         return [int(number) for number in lines.read().split()]
 
 
+def is_alive(number):
+    try:
+        with open(f"/proc/{number}/stat", encoding="ascii") as stat:
+            # What nobody waited for stays on the list, as a zombie.
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_signal_to_the_launcher_ends_its_workers(monkeypatch):
     started = []
 
@@ -57,6 +66,36 @@ def test_a_signal_to_the_launcher_ends_its_workers(monkeypatch):
     with pytest.raises(RunError, match="worker 1 of 2 was killed: .* --resume"):
         workers.launch(["fit", "--workers", "2"], 2)
     assert [one.poll() for one in started] == [-signal.SIGTERM] * 2
+
+
+def test_a_worker_ends_when_its_launcher_is_gone():
+    code = f"from {workers.__name__} import *; end_with_launcher(); {WAIT}"
+    environment = {**os.environ, workers._LAUNCHED: "yes"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, env=environment
+    ) as worker:
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(2)
+        # As the system does for a launcher that is killed.
+        worker.stdin.close()
+        assert worker.wait(30) == -signal.SIGTERM
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_a_launcher_takes_its_workers_along(words, tmp_path, sign):
+    process = start(words("run", "--epochs", 200, "--patience", 200, "--workers", 2))
+    partial = tmp_path / "run.partial"
+    deadline = time.monotonic() + 300
+    while not list(partial.glob("epoch-0002*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    workers_of_it = children(process)
+    process.send_signal(sign)
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, workers_of_it)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(is_alive, workers_of_it))
 
 
 @pytest.mark.slow

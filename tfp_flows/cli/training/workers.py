@@ -11,16 +11,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 
 from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.startup import load_tensorflow
 
-__all__ = ["follow", "launch", "position", "together"]
+__all__ = ["end_with_launcher", "follow", "launch", "position", "together"]
 
 _LOOK_EVERY = 0.2  # seconds
 _GRACE = 20.0
+_LAUNCHED = "TFP_FLOWS_LAUNCHED"
 
 
 def position() -> int | None:
@@ -93,11 +95,13 @@ def _start(
         "TF_NUM_INTRAOP_THREADS": str(threads),
         **os.environ,
         "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
+        _LAUNCHED: "yes",
     }
     with log.open("w") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "tfp_flows.cli", *words],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=None if index == 0 else subprocess.DEVNULL,
             stderr=stream,
         )
@@ -135,7 +139,23 @@ def _end(workers: list[subprocess.Popen]) -> list[int]:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+        if worker.stdin is not None:
+            worker.stdin.close()
     return [worker.returncode for worker in workers]
+
+
+def end_with_launcher() -> None:
+    """Ends this worker when whoever launched it is gone, be it by a kill.
+
+    Nothing is ever sent through the standard input: it ends with its other end.
+    """
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if _LAUNCHED in os.environ:
+        threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -164,12 +184,15 @@ def together() -> Iterator[None]:
     if position() is None:
         yield
         return
+    end_with_launcher()
     load_tensorflow()
     import tensorflow as tf
 
     from tfp_flows.models import join_workers
 
     join_workers()
+    # TensorFlow took the signal for a warning that it alone hears, and lives on.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     lost = (
         tf.errors.UnavailableError,
         tf.errors.DeadlineExceededError,
