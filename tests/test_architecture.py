@@ -101,7 +101,7 @@ ROOMS = {
         {"centered"},
     ],
     "models": [
-        {"stage_relay"},
+        {"array_batches", "stage_relay"},
         {
             "bridge",
             "last_finite",

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from tfp_flows.models.array_batches import array_batches, drawn_seed
 from tfp_flows.models.stage_relay import as_list
 
 __all__ = [
@@ -249,10 +249,10 @@ def share_inputs(
             "validation_split."
         )
     rows = (inputs,) if weight is None else (inputs, target, weight)
-    batches = tf.data.Dataset.from_tensor_slices(rows)
+    seed = None
     if shuffled:
-        drawn = np.random.default_rng().integers(2**31) if workers.is_chief else 0
-        (seed,) = workers.sum([tf.constant(drawn, tf.float64)])
-        batches = batches.shuffle(int(batches.cardinality()), int(seed))
-    is_short = int(batches.cardinality()) % size < workers.count
-    return workers.share(batches.batch(size, drop_remainder=is_short))
+        drawn = drawn_seed() if workers.is_chief else 0
+        seed = int(workers.sum([tf.constant(drawn, tf.float64)])[0])
+    whole, left = divmod(len(tf.nest.flatten(rows)[0]), size)
+    batches = array_batches(rows, size, seed=seed)
+    return workers.share(batches.take(whole) if left < workers.count else batches)

@@ -20,6 +20,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel
+from tfp_flows.models.array_batches import array_batches
 
 __all__ = ["FlowDensity", "PickledModel"]
 
@@ -145,14 +146,12 @@ class FlowDensity(DensityMixin, PickledModel):  # type: ignore[misc]
         count = len(training[0])
         size = min(self.batch_size, max(count // 8, 1))
         steps = -(-count // size)
-        batches = tf.data.Dataset.from_tensor_slices(training)
-        batches = batches.shuffle(count, seed=seed).batch(size).map(_element)
+        batches = array_batches(training, size, seed=seed).map(_element)
         schedule = keras.optimizers.schedules.CosineDecay(
             self.learning_rate, self.epochs * steps
         )
         self.model_.compile(keras.optimizers.Adam(schedule, global_clipnorm=10.0))
-        held = tf.data.Dataset.from_tensor_slices(validation)
-        held = held.batch(_SCORED_TOGETHER).map(_element)
+        held = array_batches(validation, _SCORED_TOGETHER).map(_element)
         best = _BestEpoch(self.model_.evaluate(held, verbose=0), self.patience)
         self.model_.fit(
             batches,

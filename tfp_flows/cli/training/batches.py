@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.models.array_batches import array_batches, untuned
+
 __all__ = ["training_batches", "validation_batches"]
 
 
@@ -50,7 +52,7 @@ def training_batches(
 
     epochs = tf.data.Dataset.range(first_epoch, 2**31)
     batches = epochs.flat_map(epoch_batches).map(gather)
-    return batches.prefetch(2), steps
+    return untuned(batches.prefetch(2)), steps
 
 
 def validation_batches(
@@ -61,8 +63,7 @@ def validation_batches(
     batch_size: int,
 ) -> tf.data.Dataset:
     """Returns all rows in order, in elements like those of `training_batches`."""
-    rows = tf.data.Dataset.from_tensor_slices(_elements(x, context, weight))
-    return rows.batch(batch_size).map(_element)
+    return array_batches(_elements(x, context, weight), batch_size).map(_element)
 
 
 def _elements(

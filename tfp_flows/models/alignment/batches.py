@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows.models.alignment.domains import num_rows
+from tfp_flows.models.array_batches import untuned
 from tfp_flows.models.bridge.inputs import check_weight
 
 __all__ = ["Tables", "checked_weights", "evaluation_batches", "shuffled_batches"]
@@ -123,7 +124,7 @@ def shuffled_batches(
     start = tf.data.Dataset.from_tensors(0).map(lambda _: position.read_value())
     numbers = start.flat_map(lambda first: tf.data.Dataset.range(first, first + steps))
     batches = numbers.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-    return batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return untuned(batches.apply(tf.data.experimental.assert_cardinality(steps)))
 
 
 def _shuffled(
@@ -163,4 +164,4 @@ def evaluation_batches(x: Any, batch_size: int, pairs: Any = None) -> tf.data.Da
         )
         return batch if pairs is None else (batch, pairs)
 
-    return tf.data.Dataset.range(count).map(part)
+    return untuned(tf.data.Dataset.range(count).map(part))

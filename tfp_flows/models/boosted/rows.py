@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_flows.distributions import MixtureWeights, fit_mixture_weights
+from tfp_flows.models.array_batches import array_batches, drawn_seed
 from tfp_flows.models.bridge import inputs as model_inputs
 
 __all__ = ["StageRows", "TrainingRows", "split_rows"]
@@ -242,8 +243,7 @@ def _collected(
 
 def _shuffled(packed: Any, sample_weight: Any, batch_size: int) -> tf.data.Dataset:
     element = (packed,) if sample_weight is None else (packed, None, sample_weight)
-    data = tf.data.Dataset.from_tensor_slices(element)
-    return data.shuffle(100_000).batch(batch_size)
+    return array_batches(element, batch_size, seed=drawn_seed())
 
 
 def _beside(inputs: Any, known: Any) -> tuple[Any, ...]:

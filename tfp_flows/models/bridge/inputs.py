@@ -10,10 +10,12 @@ from tfp_flows.screening import check_unmasked
 
 __all__ = [
     "as_arrays",
+    "as_element",
     "check_rereadable",
     "check_weight",
     "column_names",
     "is_array",
+    "is_element",
     "pack",
     "pack_validation",
     "some_rows",
@@ -170,6 +172,19 @@ def is_array(data: Any) -> bool:
     """Whether data is an array or a tuple of arrays."""
     leaves = data if isinstance(data, tuple) else (data,)
     return all(isinstance(leaf, np.ndarray) or tf.is_tensor(leaf) for leaf in leaves)
+
+
+def is_element(parts: tuple) -> bool:
+    """Whether x, and what else there is of target and weight, are arrays."""
+    x, *others = parts
+    return is_array(x) and all(part is None or is_array(part) for part in others)
+
+
+def as_element(x: Any, y: Any = None, weight: Any = None) -> tuple:
+    """Returns arrays as the element of a data set; weights as floats."""
+    if weight is not None:
+        return (x, y, np.asarray(weight, "float32"))
+    return (x,) if y is None else (x, y)
 
 
 def check_rereadable(data: Any) -> None:

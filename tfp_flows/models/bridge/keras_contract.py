@@ -1,5 +1,6 @@
 """What Keras offers for any model, and a density has not."""
 
+import inspect
 import pathlib
 import warnings
 from collections.abc import Iterable
@@ -7,6 +8,8 @@ from typing import Any
 
 import keras
 
+from tfp_flows.models.array_batches import array_batches, drawn_seed
+from tfp_flows.models.bridge import inputs
 from tfp_flows.ops.graphs import release_graphs
 
 __all__ = ["KerasContract", "warn_of_policy"]
@@ -31,8 +34,12 @@ class KerasContract(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As in Keras; graphs that were traced for it go when the model goes."""
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        options = {**given.pop("kwargs", {}), **given}
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            _batch_arrays(options)
         try:
-            return super().fit(*args, **kwargs)
+            return super().fit(**options)
         finally:
             release_graphs()
 
@@ -56,6 +63,27 @@ class KerasContract(keras.Model):
                 "call compile(optimizer) without metrics. Terms of an objective are "
                 "shown as metrics."
             )
+
+
+def _batch_arrays(options: dict[str, Any]) -> None:
+    """Batches arrays where Keras would, in data sets whose iterators end at once."""
+    shuffled = options.get("shuffle", True)
+    left_to_keras = ("validation_split", "class_weight", "steps_per_epoch")
+    if any(map(options.get, left_to_keras)) or not isinstance(shuffled, bool):
+        return
+    size, held = options.get("batch_size") or 32, options.get("validation_data")
+    is_whole = not options.get("validation_steps")
+    if isinstance(held, tuple) and inputs.is_element(held) and is_whole:
+        held_size = options.pop("validation_batch_size", None) or size
+        options["validation_data"] = array_batches(inputs.as_element(*held), held_size)
+    if not inputs.is_element((options.get("x"), options.get("y"))):
+        return
+    names = ("x", "y", "sample_weight")
+    element = inputs.as_element(*(options.pop(name, None) for name in names))
+    seed = drawn_seed() if shuffled else None
+    batches = array_batches(element, size, seed=seed)
+    # Not the order of batches: rows are shuffled.
+    options.update(x=batches, batch_size=None, shuffle=False)
 
 
 def warn_of_policy(layers: Iterable[keras.layers.Layer]) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_flows.models.array_batches import untuned
 from tfp_flows.models.bridge.row_mean import row_mean
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.posteriors import BoostedPosterior, mixture_of
@@ -166,7 +167,7 @@ class VariationalMixture(StagedModel):
         kwargs.setdefault("shuffle", False)
         steps = tf.data.Dataset.from_tensors(np.zeros([batch_size, 0], "float32"))
         return self._fit_stages(
-            steps.repeat(steps_per_epoch),
+            untuned(steps.repeat(steps_per_epoch)),
             None,
             None,
             epochs=epochs,

@@ -1,0 +1,95 @@
+"""Arrays in batches: each row once an epoch, in orders that a seed repeats."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_flows.architectures import coupling_flow
+from tfp_flows.models import FlowModel
+from tfp_flows.models.array_batches import array_batches, drawn_seed
+
+X = np.arange(10.0)
+
+
+def epochs(seed, count=3):
+    batches = array_batches((X, None, 2 * X), 4, seed=seed)
+    assert len(batches) == 3
+    return [[(x.numpy(), y, w.numpy()) for x, y, w in batches] for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_each_row_comes_once_an_epoch(seed):
+    for batches in epochs(seed):
+        assert [len(x) for x, _, _ in batches] == [4, 4, 2]
+        rows = np.concatenate([x for x, _, _ in batches])
+        np.testing.assert_array_equal(rows if seed is None else np.sort(rows), X)
+        for x, y, weight in batches:
+            assert y is None
+            np.testing.assert_array_equal(weight, 2 * x)
+
+
+def test_orders_follow_the_seed_and_differ_by_epoch():
+    def orders(seed):
+        return [np.concatenate([x for x, _, _ in one]).tolist() for one in epochs(seed)]
+
+    first = orders(3)
+    assert first == orders(3)
+    assert len({tuple(order) for order in [*first, *orders(4)]}) == 6
+
+
+def test_a_drawn_seed_follows_that_of_keras():
+    drawn = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        drawn.append(drawn_seed())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_fewer_rows_than_a_batch_are_one_batch():
+    (only,) = array_batches((X,), 32, seed=1)
+    assert only[0].shape == (10,)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_of_arrays_is_that_of_their_batches(weighted):
+    """Partial batch, weights, validation: against batches by hand."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(50, 2)).astype("float32"), rng.uniform(size=50)
+    models = [
+        FlowModel(coupling_flow(2, num_layers=1, hidden_sizes=(4,), seed=0))
+        for _ in range(2)
+    ]
+    for model in models:
+        model.compile("adam")
+        model.adapt(x)
+    options = {"sample_weight": weight} if weighted else {}
+    by_arrays = models[0].fit(
+        x,
+        batch_size=16,
+        epochs=2,
+        shuffle=False,
+        validation_data=(x[:20],),
+        verbose=0,
+        **options,
+    )
+    element = (x, None, weight.astype("float32")) if weighted else (x,)
+    batches = tf.data.Dataset.from_tensor_slices(element).batch(16)
+    held = tf.data.Dataset.from_tensor_slices((x[:20],)).batch(16)
+    by_hand = models[1].fit(batches, epochs=2, validation_data=held, verbose=0)
+    assert by_arrays.history == by_hand.history
+    for pair in zip(*(model.trainable_weights for model in models), strict=True):
+        np.testing.assert_array_equal(*pair)
+
+
+def test_rows_of_float64_are_trained_on_as_they_are():
+    """Keras casts arrays to float32: a step of 1e-9 in a column would be lost."""
+    x = 1.0 + 1e-9 * np.random.default_rng(0).normal(size=(64, 2))
+    model = FlowModel(
+        coupling_flow(2, num_layers=1, hidden_sizes=(4,), dtype="float64", seed=0)
+    )
+    model.compile(keras.optimizers.Adam(1e-9))
+    model.adapt(x)
+    history = model.fit(x, epochs=1, batch_size=64, verbose=0).history
+    expected = -np.mean(model.log_prob(x))
+    np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-3)
