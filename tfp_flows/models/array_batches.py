@@ -29,7 +29,8 @@ def array_batches(
         batch_size: rows of a batch.
         seed: of a new order in each epoch; None: rows as they come.
     """
-    rows = tf.nest.map_structure(_tensor, element)
+    with tf.device("CPU:0"):  # where data sets read: the rows need not fit a GPU
+        rows = tf.nest.map_structure(_tensor, element)
     count = len(next(part for part in tf.nest.flatten(rows) if part is not None))
     steps, left = divmod(count, batch_size)
 
