@@ -4,10 +4,10 @@
         [--rows 1e4 1e6 1e7] [--budget 8] [--steps 100]
 
 Parquet files of 100,000 rows at most are streamed into `FlowModel.fit` of the default
-coupling flow, batch 512, from the first file on for `--steps` steps, and the last file
-is read as well. Each training is a process of its own. "growth" is the peak of its
-memory above what it held before the first row; "table" is what the rows would take as
-float32. Tables beyond `--budget` GB of files are left out, and said.
+coupling flow, batch 512, from the first file on for `--steps` steps; then every row of
+every file is read once. Each training is a process of its own. "growth" is the peak of
+its memory above what it held before the first row; "table" is what the rows would take
+as float32. Tables beyond `--budget` GB of files are left out, and said.
 """
 
 import argparse
