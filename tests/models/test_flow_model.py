@@ -296,7 +296,12 @@ c = x[:, :1] * 0.5
 def train(context):
     keras.utils.set_random_seed(0)
     flow = coupling_flow(
-        2, num_layers=2, hidden_sizes=(8,), seed=1, context_size=1 if context else None
+        2,
+        num_layers=1,
+        hidden_sizes=(8,),
+        transform="affine" if context else "spline",
+        context_size=1 if context else None,
+        seed=1,
     )
     model = FlowModel(flow)
     model.compile(keras.optimizers.Adam(0.01))
