@@ -20,10 +20,10 @@ def parts(tables, **options):
 
 def floor_of(train, test, step):
     train_rows, test_rows = joined_rows(train, step), joined_rows(test, step)
-    floor = linear_floor(train_rows, test_rows[::2], test_rows, train.schema)
+    floor = linear_floor(train_rows, test_rows[::2], test_rows, train.schema, step)
     if floor.refusal is None:
         halves = test_rows[::2], test_rows[1::2]
-        other = linear_floor(train_rows, *halves[::-1], train.schema)
+        other = linear_floor(train_rows, *halves[::-1], train.schema, step)
         assert floor.validation == pytest.approx(other.held_out)
     return floor
 

@@ -15,7 +15,14 @@ from tfp_flows.diagnostics import (
     fit_mixture,
 )
 
-__all__ = ["Yardsticks", "compare", "extreme_row", "format_table", "joined_rows"]
+__all__ = [
+    "Yardsticks",
+    "compare",
+    "extreme_row",
+    "format_table",
+    "joined_rows",
+    "log_cell_size",
+]
 
 
 def compare(
@@ -76,7 +83,8 @@ class Yardsticks:
     """A Gaussian and a Gaussian mixture fitted to the rows a flow was fitted to.
 
     Where the flow dequantizes, they see the rows plus uniform noise of the same step,
-    so that all likelihoods are of the same kind.
+    and have the logarithm of a cell's size added, Σ log Δ, as the flow has: all are
+    log-probabilities of cells.
 
     Attributes:
         gaussian: full covariance.
@@ -110,14 +118,20 @@ class Yardsticks:
         )
 
     def log_densities(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the log-densities [N] of rows, as from `joined_rows`, under both."""
+        """Returns the log-densities [N] of rows, as from `joined_rows`, under both.
+
+        Of a gridded column it is the log-probability of its cell.
+        """
         named = {
             "Gaussian": self.gaussian,
             f"mixture of {self.mixture.components}": self.mixture,
         }
         # A row too far out for float64 has minus infinity.
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = {name: fitted.log_prob(rows) for name, fitted in named.items()}
+            scores = {
+                name: fitted.log_prob(rows) + log_cell_size(self.step)
+                for name, fitted in named.items()
+            }
         return {
             name: np.where(np.isfinite(score), score, -np.inf)
             for name, score in scores.items()
@@ -143,6 +157,11 @@ class Yardsticks:
             fields["context_size"] = int(fields["context_size"])
             built[name] = Yardstick(**fields)
         return cls(built["gaussian"], built["mixture"], arrays["step"])
+
+
+def log_cell_size(step: np.ndarray) -> float:
+    """Returns Σ log Δ of the gridded columns: log P(cell) is log-density plus this."""
+    return float(np.log(step[step > 0]).sum())
 
 
 def joined_rows(table: Table, step: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_flows.cli.results.comparison import log_cell_size
 from tfp_flows.data import Schema
 from tfp_flows.diagnostics import linear_flow_optimum
 
@@ -43,7 +44,11 @@ class Floor(NamedTuple):
 
 
 def linear_floor(
-    train: np.ndarray, validation: np.ndarray, test: np.ndarray, schema: Schema
+    train: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    schema: Schema,
+    step: np.ndarray,
 ) -> Floor:
     """Returns the optimum of linear flows fitted to `train`, judged on other rows.
 
@@ -55,6 +60,7 @@ def linear_floor(
         validation: rows it was stopped on, likewise.
         test: rows it is reported on, likewise.
         schema: what a row of the data holds.
+        step: [D], step of the grid of each column; 0 for a continuous one.
     """
     size = schema.degrees_of_freedom
     try:
@@ -63,7 +69,7 @@ def linear_floor(
             levels -= _levels(*(part[:, size:] for part in (train, validation, test)))
     except ValueError as error:
         return Floor(refusal=str(error))
-    fitted, validated, held_out = levels.tolist()
+    fitted, validated, held_out = (levels + log_cell_size(step)).tolist()
     size_of_levels = None if schema.levels is None else size
     return Floor(fitted, held_out, validated, levels_size=size_of_levels)
 

@@ -99,7 +99,7 @@ def _others(
     yardsticks = Yardsticks.fit(
         train, validation, task.schema, step, seed=task.options.seed
     )
-    floor = linear_floor(train, validation, test, task.schema)
+    floor = linear_floor(train, validation, test, task.schema, step)
     scores = yardsticks.log_densities(validation)
     levels = {name: -float(values.mean()) for name, values in scores.items()}
     if floor.validation is not None:
