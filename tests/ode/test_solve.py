@@ -198,3 +198,35 @@ def test_what_does_not_fit_is_said(arguments, words):
 def test_a_setting_out_of_range_is_said(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("control", ["row", "batch"])
+def test_errors_relative_to_a_component_do_not_see_where_it_points(control):
+    """With those of single numbers turned rows go other ways, to within tolerance."""
+
+    def equivariant(t, y):
+        speed = tf.reduce_sum(y**2, axis=-1, keepdims=True)
+        around = tf.stack([-y[:, 1], y[:, 0]], axis=-1)
+        return 5 * (1 + t) * around - 3 * y / (1 + speed)
+
+    starts = 3 * np.random.default_rng(0).normal(size=[20, 2])
+    turn = expm(0.7 * np.array([[0.0, -1.0], [1.0, 0.0]]))
+    gaps = {}
+    for relative_to in ("feature", "component"):
+        steps = AdaptiveSteps(1e-4, 1e-4, control, relative_to=relative_to)
+        plain, turned = (
+            solve(equivariant, tf.constant(y), solver=Solver(steps=steps))
+            for y in (starts, starts @ turn)
+        )
+        gap = np.abs(plain.state.numpy() @ turn - turned.state)
+        gaps[relative_to] = gap.max()
+        assert plain.statistics.status.numpy().max() == 0
+    assert gaps["component"] < 1e-12 < 1e-7 < gaps["feature"]
+    np.testing.assert_array_equal(plain.statistics.calls, turned.statistics.calls)
+
+
+def test_sizes_whose_squares_overflow_are_sizes():
+    steps = AdaptiveSteps(relative_to="component")
+    y = tf.constant([[1e30, -2e30], [0.0, 0.0]])
+    solution = solve(lambda t, y: -y, y, solver=Solver(steps=steps))
+    np.testing.assert_allclose(solution.state, y * np.exp(-1), rtol=1e-4)

@@ -1,5 +1,6 @@
 """Continuous flows for tables."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,5 +102,5 @@ def looser(solver: Solver) -> Solver | None:
     if not isinstance(steps, AdaptiveSteps):
         return None
     rtol, atol = (max(tolerance, 1e-4) for tolerance in (steps.rtol, steps.atol))
-    shared = AdaptiveSteps(rtol, atol, "batch", steps.max_steps)
-    return Solver(solver.method, shared, solver.gradient)
+    shared = dataclasses.replace(steps, rtol=rtol, atol=atol, control="batch")
+    return dataclasses.replace(solver, steps=shared)

@@ -10,7 +10,7 @@ from tfp_flows.bijectors import CenteredScale, Continuous, Divergence
 from tfp_flows.bijectors.affine.centered import Centered
 from tfp_flows.distributions import CenteredNormal
 from tfp_flows.networks import EquivariantVelocity
-from tfp_flows.ode import Solver
+from tfp_flows.ode import AdaptiveSteps, Solver
 
 __all__ = ["equivariant_flow"]
 
@@ -23,7 +23,7 @@ def equivariant_flow(
     hidden_size: int = 32,
     coordinate_range: float = 15.0,
     attention: bool = True,
-    solver: Solver = Solver(),  # noqa: B008
+    solver: Solver = Solver(steps=AdaptiveSteps(relative_to="component")),  # noqa: B008
     training_solver: Solver | None = None,
     training_divergence: Divergence | None = None,
     context_size: int | None = None,
@@ -59,7 +59,7 @@ def equivariant_flow(
         coordinate_range: the farthest that a pair of particles pushes, in all layers.
         attention: whether messages have a gate.
         solver: of densities and samples: Tsitouras 5(4) at tolerance 1e-5, each row
-            with steps of its own.
+            with steps of its own, the same for a turned configuration.
         training_solver: of a step of training; default tolerance 1e-4, or the
             solver's if that is larger, with steps that the rows share.
         training_divergence: that of a step of training, exact by default.

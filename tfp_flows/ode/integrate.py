@@ -114,9 +114,8 @@ def integrate(
     if isinstance(steps, FixedSteps):
         loop: _Loop = _FixedLoop(slope, method, steps, fractions, sums)
     else:
-        norm = ErrorNorm(components, pooled=steps.control == "batch")
         loop = _AdaptiveLoop(slope, method, steps, fractions, sums)
-        loop.norm = norm
+        loop.norm = ErrorNorm(components, steps)
     return loop.run(y, keep_record)
 
 
@@ -238,7 +237,7 @@ class _AdaptiveLoop(_Loop):
     def start(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
         first = self.slope(tf.zeros_like(y[:, 0]), y)
         order = self.method.order
-        omega = first_step(self.slope, y, first, order, self.steps, self.norm)
+        omega = first_step(self.slope, y, first, order, self.norm)
         return first, omega, 2
 
     def step(self, now: _Progress) -> _Progress:
@@ -250,8 +249,7 @@ class _AdaptiveLoop(_Loop):
         omega = tf.stop_gradient(tf.where(alive, omega, tf.zeros_like(omega)))
         tried = attempt(self.slope, self.method, now.tau, omega, now.y, now.first)
         scaled = omega[:, tf.newaxis] * combine(self.method.error or (), tried.slopes)
-        largest = tf.maximum(tf.abs(now.y), tf.abs(tried.end))
-        scaled /= self.steps.atol + self.steps.rtol * largest
+        scaled /= self.norm.tolerated(now.y, tried.end)
         own, error = self.norm.of_rows(scaled), self.norm(scaled, alive)
         infinite = tf.zeros_like(error) + float("inf")
         error = tf.where(_all_finite(tried.end), error, infinite)

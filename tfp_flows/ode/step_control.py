@@ -17,12 +17,37 @@ class ErrorNorm(NamedTuple):
     """Largest over components of √mean(squares over features), of each row.
 
     Attributes:
-        components: columns of each component; others do not count.
-        pooled: whether the mean goes over the rows too, so that all share one number.
+        components: columns of each component, the first ones; others do not count.
+        steps: what errors are relative to, and whether the mean goes over the rows
+            too, so that all share one number.
     """
 
     components: Sequence[slice]
-    pooled: bool
+    steps: AdaptiveSteps
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all rows share one number."""
+        return self.steps.control == "batch"
+
+    def tolerated(self, *states: tf.Tensor) -> tf.Tensor:
+        """Returns atol + rtol · |y|, of the larger |y| of [B, F] states, [B, F]."""
+        sizes = [self._size(y) for y in states]
+        largest = sizes[0] if len(sizes) == 1 else tf.maximum(*sizes)
+        return self.steps.atol + self.steps.rtol * largest
+
+    def _size(self, y: tf.Tensor) -> tf.Tensor:
+        size = tf.abs(y)
+        if self.steps.relative_to == "feature":
+            return size
+        parts, end = [], 0
+        for start, end in ((part.start, part.stop) for part in self.components):
+            # The largest is taken out: squares of numbers that are there overflow.
+            most = tf.reduce_max(size[:, start:end], axis=-1, keepdims=True)
+            ratio = tf.math.divide_no_nan(y[:, start:end], most)
+            mean = tf.reduce_mean(ratio**2, axis=-1, keepdims=True)
+            parts.append(tf.repeat(most * tf.sqrt(mean), end - start, axis=-1))
+        return tf.concat([*parts, size[:, end:]], axis=-1)
 
     def of_rows(self, scaled: tf.Tensor) -> tf.Tensor:
         """[B, F] → [B], each row by itself; infinite where it is not finite."""
@@ -56,7 +81,6 @@ def first_step(
     y: tf.Tensor,
     first: tf.Tensor,
     order: int,
-    steps: AdaptiveSteps,
     norm: ErrorNorm,
 ) -> tf.Tensor:
     """Returns ω of the first step of [0, 1], [B], from one more slope.
@@ -65,7 +89,7 @@ def first_step(
     section II.4, "Starting step size".
     """
     alive = tf.math.is_finite(norm.of_rows(first)) & tf.math.is_finite(norm.of_rows(y))
-    scale = steps.atol + steps.rtol * tf.abs(y)
+    scale = norm.tolerated(y)
     size, speed = norm(y / scale, alive), norm(first / scale, alive)
     is_small = (size < 1e-5) | (speed < 1e-5)
     ones = tf.ones_like(size)

@@ -4,6 +4,8 @@ import dataclasses
 
 __all__ = ["AdaptiveSteps", "FixedSteps", "Steps"]
 
+_KINDS = {"control": ("row", "batch"), "relative_to": ("feature", "component")}
+
 
 @dataclasses.dataclass(frozen=True)
 class AdaptiveSteps:
@@ -24,17 +26,23 @@ class AdaptiveSteps:
             on the rows beside it. "batch": one step for all, chosen by the mean of
             the squared errors over rows; fewer calls, but a rare row may miss the
             tolerance many times over.
+        relative_to: what |y| is. "feature": each number of the state by itself.
+            "component": the root mean square over the features of a component of the
+            row. Then turning or permuting what a component holds changes no step, and
+            an equivariant velocity has an equivariant solution, not only one to within
+            the tolerance.
         max_steps: most steps tried, accepted or not; what has not arrived by then is
             marked. Under XLA a solve with gradients reserves memory for so many.
 
     Raises:
-        ValueError: a tolerance, `control` or `max_steps` is out of range.
+        ValueError: an argument is out of range.
     """
 
     rtol: float = 1e-5
     atol: float = 1e-5
     control: str = "row"
     max_steps: int = 256
+    relative_to: str = "feature"
 
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
@@ -43,10 +51,12 @@ class AdaptiveSteps:
                     f"{name}: expected a positive number, received "
                     f"{getattr(self, name)}. A tolerance of 1e-5 suits densities."
                 )
-        if self.control not in ("row", "batch"):
-            raise ValueError(
-                f'control: expected "row" or "batch", received {self.control!r}.'
-            )
+        for name, kinds in _KINDS.items():
+            if getattr(self, name) not in kinds:
+                raise ValueError(
+                    f"{name}: expected {' or '.join(map(repr, kinds))}, received "
+                    f"{getattr(self, name)!r}."
+                )
         if self.max_steps < 1:
             raise ValueError(
                 f"max_steps: expected at least 1, received {self.max_steps}."
