@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.trainers import data_adapters
 
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel
-from tfp_flows.models.array_batches import array_batches, drawn_seed
+from tfp_flows.models.array_batches import array_batches, drawn_seed, untuned
 
 X = np.arange(10.0)
 
@@ -91,5 +92,42 @@ def test_rows_of_float64_are_trained_on_as_they_are():
     model.compile(keras.optimizers.Adam(1e-9))
     model.adapt(x)
     history = model.fit(x, epochs=1, batch_size=64, verbose=0).history
-    expected = -np.mean(model.log_prob(x))
-    np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-3)
+    log_prob = model.log_prob(x).numpy()
+    np.testing.assert_allclose(history["loss"][0], -np.mean(log_prob), rtol=1e-3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), log_prob, rtol=1e-9)
+    found = model.evaluate(x, verbose=0)
+    np.testing.assert_allclose(found, -np.mean(log_prob), rtol=1e-6)
+
+
+def test_no_door_waits_for_a_tuner_but_that_which_was_asked_for(monkeypatch):
+    """What Keras is given, and makes an iterator of in each epoch."""
+    seen = []
+    keras_adapter = data_adapters.get_data_adapter
+
+    def look(*, x, **kwargs):
+        seen.append(x.options().autotune.enabled)
+        return keras_adapter(x=x, **kwargs)
+
+    monkeypatch.setattr(data_adapters, "get_data_adapter", look)
+    model = FlowModel(coupling_flow(2, num_layers=1, hidden_sizes=(4,), seed=0))
+    model.compile("adam")
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    batches = tf.data.Dataset.from_tensor_slices((x,)).batch(32)
+    for rows, held in ((x, (x[:20],)), (batches, batches)):
+        model.fit(rows, validation_data=held, verbose=0)
+        model.evaluate(rows, verbose=0)
+        model.predict(rows, verbose=0)
+    assert seen == [False] * len(seen)
+    assert len(seen) >= 8
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    model.predict(batches.with_options(options), verbose=0)
+    assert seen[-1] is True
+
+
+def test_batches_that_were_given_options_keep_them():
+    options = tf.data.Options()
+    options.deterministic = False
+    found = untuned(tf.data.Dataset.range(3).with_options(options)).options()
+    assert found.deterministic is False
+    assert found.autotune.enabled is False

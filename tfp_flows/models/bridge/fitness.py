@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfp_flows import screening
 from tfp_flows.distributions.structure import components, grid_step
+from tfp_flows.models.array_batches import untuned
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
 __all__ = [
@@ -213,7 +214,7 @@ def checked_stream(data: tf.data.Dataset, dtype: tf.DType) -> tf.data.Dataset:
     """Returns a data set that ends with an error at its first bad batch.
 
     Rows are looked at where they are read, beside training and before it: the batch
-    never reaches the model. `explained` says what happened.
+    never reaches the model. `explained` says what happened. Its iterators end at once.
 
     Args:
         data: elements x, (inputs, ) or (inputs, target, sample_weight).
@@ -241,7 +242,7 @@ def checked_stream(data: tf.data.Dataset, dtype: tf.DType) -> tf.data.Dataset:
             inputs = tf.nest.map_structure(tf.identity, parts[0])
         return (inputs, *parts[1:]) if isinstance(element, tuple) else inputs
 
-    return data.enumerate().map(look, num_parallel_calls=tf.data.AUTOTUNE)
+    return untuned(data.enumerate().map(look, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def _all_finite(values: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

@@ -34,14 +34,31 @@ class KerasContract(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As in Keras; graphs that were traced for it go when the model goes."""
-        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
-        options = {**given.pop("kwargs", {}), **given}
-        if self.distribute_strategy.num_replicas_in_sync == 1:
-            _batch_arrays(options)
+        options = _named(super().fit, args, kwargs)
+        if self._batches_arrays:
+            _batch_for_fit(options)
         try:
             return super().fit(**options)
         finally:
             release_graphs()
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras."""
+        options = _named(super().evaluate, args, kwargs)
+        if self._batches_arrays:
+            _batch(options)
+        return super().evaluate(**options)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras."""
+        options = _named(super().predict, args, kwargs)
+        if self._batches_arrays:
+            _batch(options)
+        return super().predict(**options)
+
+    @property
+    def _batches_arrays(self) -> bool:
+        return self.distribute_strategy.num_replicas_in_sync == 1
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: rounded weights give another density, which no file would hold."""
@@ -65,8 +82,14 @@ class KerasContract(keras.Model):
             )
 
 
-def _batch_arrays(options: dict[str, Any]) -> None:
-    """Batches arrays where Keras would, in data sets whose iterators end at once."""
+def _named(door: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by name."""
+    given = inspect.signature(door).bind(*args, **kwargs).arguments
+    return {**given.pop("kwargs", {}), **given}
+
+
+def _batch_for_fit(options: dict[str, Any]) -> None:
+    """As `_batch`, rows in a new order each epoch, and those of validation too."""
     shuffled = options.get("shuffle", True)
     left_to_keras = ("validation_split", "class_weight", "steps_per_epoch")
     if any(map(options.get, left_to_keras)) or not isinstance(shuffled, bool):
@@ -76,14 +99,23 @@ def _batch_arrays(options: dict[str, Any]) -> None:
     if isinstance(held, tuple) and inputs.is_element(held) and is_whole:
         held_size = options.pop("validation_batch_size", None) or size
         options["validation_data"] = array_batches(inputs.as_element(*held), held_size)
-    if not inputs.is_element((options.get("x"), options.get("y"))):
-        return
+    if _batch(options, shuffled=shuffled):
+        # Not the order of batches: rows are shuffled.
+        options["shuffle"] = False
+
+
+def _batch(options: dict[str, Any], *, shuffled: bool = False) -> bool:
+    """Batches arrays where Keras would, in data sets whose iterators end at once."""
     names = ("x", "y", "sample_weight")
+    if options.get("steps") or not inputs.is_element(
+        (options.get("x"), options.get("y"))
+    ):
+        return False
     element = inputs.as_element(*(options.pop(name, None) for name in names))
     seed = drawn_seed() if shuffled else None
-    batches = array_batches(element, size, seed=seed)
-    # Not the order of batches: rows are shuffled.
-    options.update(x=batches, batch_size=None, shuffle=False)
+    size = options.get("batch_size") or 32
+    options.update(x=array_batches(element, size, seed=seed), batch_size=None)
+    return True
 
 
 def warn_of_policy(layers: Iterable[keras.layers.Layer]) -> None:
