@@ -78,7 +78,7 @@ def _joint(
         alpha = 0.8 if len(rows) < FEW_POINTS // 5 else 0.45
         axis.scatter(rows[:, x], rows[:, y], s=6, color=color, alpha=alpha, lw=0)
     else:
-        bins = int(np.clip(np.sqrt(len(rows)) / 1.8, 20, 60))
+        bins = int(np.clip(np.sqrt(len(rows)) / 1.8, 8, 60))
         edges = [histogram_edges(pair[0][:, i], limits[i], bins) for i in columns]
         data, drawn = (
             np.histogram2d(rows[:, x], rows[:, y], edges)[0] for rows in (pair[0], rows)
