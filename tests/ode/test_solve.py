@@ -190,6 +190,7 @@ def test_what_does_not_fit_is_said(arguments, words):
         (lambda: AdaptiveSteps(rtol=0.0), "rtol"),
         (lambda: AdaptiveSteps(atol=float("nan")), "atol"),
         (lambda: AdaptiveSteps(control="rows"), "control"),
+        (lambda: AdaptiveSteps(relative_to="row"), "relative_to"),
         (lambda: AdaptiveSteps(max_steps=0), "max_steps"),
         (lambda: FixedSteps(0), "num_steps"),
         (lambda: Solver("rk5"), "rk4"),

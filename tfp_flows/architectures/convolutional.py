@@ -96,7 +96,6 @@ def convolutional_flow(
             )
             layers.append(spline)
     layers.append(assembly.flatten(shape))
-    size = math.prod(shape)
     return assembly.image_density(
-        base, layers, size, num_values, logit_margin, dtype, name
+        base, layers, math.prod(shape), num_values, logit_margin, dtype, name
     )

@@ -110,12 +110,18 @@ def equivariant_flow(
     base = base or CenteredNormal(
         num_particles, dimension, node_features=node_features, dtype=dtype
     )
+    _check_base(base, network, places)
+    return assembly.flow(base, layers, name)
+
+
+def _check_base(
+    base: tfd.Distribution, network: EquivariantVelocity, places: int | None
+) -> None:
     asks = getattr(base, "context_size", None)
     if tuple(base.event_shape) != network.event_shape or asks != places:
         raise ValueError(
             f"base: expected a distribution over events of shape "
-            f"{list(network.event_shape)} with node_features={node_features}, such as "
-            f"CenteredNormal, received {base.name!r} of event shape "
+            f"{list(network.event_shape)} with node_features={network.node_features}, "
+            f"such as CenteredNormal, received {base.name!r} of event shape "
             f"{list(base.event_shape)} and context_size {asks}."
         )
-    return assembly.flow(base, layers, name)

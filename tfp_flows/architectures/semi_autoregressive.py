@@ -56,11 +56,8 @@ def semi_autoregressive_flow(
     Reference: Si et al. (2023), "Semi-Autoregressive Energy Flows: Exploring
     Likelihood-Free Training of Normalizing Flows", arXiv:2206.06672.
     """
-    if not block_sizes or min(block_sizes) < 1 or num_layers < 1:
-        raise ValueError(
-            "block_sizes and num_layers must be at least 1, received "
-            f"{list(block_sizes)} and {num_layers}."
-        )
+    smallest = min(block_sizes, default=0)
+    assembly.check_sizes(block_sizes=smallest, num_layers=num_layers)
 
     def block(size: int, place: int) -> tfb.Bijector:
         layers: list[tfb.Bijector] = []

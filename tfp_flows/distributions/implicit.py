@@ -98,14 +98,16 @@ class ImplicitDistribution(RecordedDistribution):
             self.network.initialized.assign(True)
         networks = filter(None, (self.conditioner, self.network))
         self._network_variables = [w.value for part in networks for w in part.variables]
+        self._add_statistics(tf.zeros([event_size], dtype), name)
+        super().__init__()
 
+    def _add_statistics(self, zeros: tf.Tensor, name: str) -> None:
         def variable(value: Any, part: str) -> tf.Variable:
             return tf.Variable(value, trainable=False, name=f"{name}_{part}")
 
-        self.mean_of_data = variable(tf.zeros([event_size], dtype), "mean")
-        self.standard_deviation = variable(tf.ones([event_size], dtype), "deviation")
+        self.mean_of_data = variable(zeros, "mean")
+        self.standard_deviation = variable(tf.ones_like(zeros), "deviation")
         self.initialized = variable(False, "initialized")
-        super().__init__()
 
     def _masked(
         self, event_size: int, num_features: int, **options: Any

@@ -17,7 +17,7 @@ class ErrorNorm(NamedTuple):
     """Largest over components of √mean(squares over features), of each row.
 
     Attributes:
-        components: columns of each component, the first ones; others do not count.
+        components: columns of each component, ascending; others do not count.
         steps: what errors are relative to, and whether the mean goes over the rows
             too, so that all share one number.
     """
@@ -41,12 +41,15 @@ class ErrorNorm(NamedTuple):
         if self.steps.relative_to == "feature":
             return size
         parts, end = [], 0
-        for start, end in ((part.start, part.stop) for part in self.components):
+        for columns in self.components:
             # The largest is taken out: squares of numbers that are there overflow.
-            most = tf.reduce_max(size[:, start:end], axis=-1, keepdims=True)
-            ratio = tf.math.divide_no_nan(y[:, start:end], most)
+            most = tf.reduce_max(size[:, columns], axis=-1, keepdims=True)
+            ratio = tf.math.divide_no_nan(y[:, columns], most)
             mean = tf.reduce_mean(ratio**2, axis=-1, keepdims=True)
-            parts.append(tf.repeat(most * tf.sqrt(mean), end - start, axis=-1))
+            width = columns.stop - columns.start
+            root = tf.repeat(most * tf.sqrt(mean), width, axis=-1)
+            parts += [size[:, end : columns.start], root]
+            end = columns.stop
         return tf.concat([*parts, size[:, end:]], axis=-1)
 
     def of_rows(self, scaled: tf.Tensor) -> tf.Tensor:

@@ -75,18 +75,12 @@ def write_pages(
         # Each component of a mixture has a best epoch of its own.
         best_epoch=progress.best_epoch if task.options.boost is None else None,
         first_epoch=int(progress.history[0]["epoch"]),
-        columns=test.columns,
-        held_out=test.values,
+        **_held_out(test),
         held_out_scores=log_density[shown],
         samples=samples,
         sample_scores=log_density_function(model)(samples, given),
         ranks=ranks,
         shared_samples=shared,
-        row_numbers=test.row_numbers,
-        context=test.context,
-        context_columns=test.context_columns,
-        image_shape=test.image_shape,
-        particle_shape=test.particle_shape,
         energies=_energies(test, samples),
         settings=_settings(task, model, progress),
         # Yardsticks have a likelihood and no other loss.
@@ -100,6 +94,19 @@ def write_pages(
     )
     diagnostics.write_report(task.folder, report)
     return report.weighted
+
+
+def _held_out(test: Table) -> dict[str, Any]:
+    """The rows that are shown, and what they are."""
+    return {
+        "columns": test.columns,
+        "held_out": test.values,
+        "row_numbers": test.row_numbers,
+        "context": test.context,
+        "context_columns": test.context_columns,
+        "image_shape": test.image_shape,
+        "particle_shape": test.particle_shape,
+    }
 
 
 def _settings(task: Task, model: DensityModel, progress: Progress) -> dict[str, Any]:

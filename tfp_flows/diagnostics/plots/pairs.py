@@ -78,7 +78,7 @@ def _joint(
         alpha = 0.8 if len(rows) < FEW_POINTS // 5 else 0.45
         axis.scatter(rows[:, x], rows[:, y], s=6, color=color, alpha=alpha, lw=0)
     else:
-        bins = int(np.clip(np.sqrt(len(rows)) / 1.8, 8, 60))
+        bins = int(np.clip(np.sqrt(len(rows)) / 1.8, 20, 60))
         edges = [histogram_edges(pair[0][:, i], limits[i], bins) for i in columns]
         data, drawn = (
             np.histogram2d(rows[:, x], rows[:, y], edges)[0] for rows in (pair[0], rows)
@@ -95,7 +95,9 @@ def _joint(
 def _marginal(axis: Any, column: int, pair: Pair, limits: Limits, theme: Theme) -> None:
     dress(axis, theme, size=8)
     data, samples = (rows[:, column] for rows in pair)
-    edges = histogram_edges(data, limits[column], 45)
+    # Of few rows each would have a bin to itself.
+    bins = int(np.clip(2 * np.sqrt(len(data)), 6, 45))
+    edges = histogram_edges(data, limits[column], bins)
     histogram(axis, data, edges, theme.data, filled=True)
     histogram(axis, samples, edges, theme.model, filled=False)
     axis.set(xlim=limits[column], ylim=(0, None))

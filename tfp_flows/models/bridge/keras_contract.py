@@ -34,31 +34,31 @@ class KerasContract(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As in Keras; graphs that were traced for it go when the model goes."""
-        options = _named(super().fit, args, kwargs)
-        if self._batches_arrays:
-            _batch_for_fit(options)
+        options = self._in_batches(super().fit, args, kwargs, _batch_for_fit)
         try:
             return super().fit(**options)
         finally:
             release_graphs()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras."""
-        options = _named(super().evaluate, args, kwargs)
-        if self._batches_arrays:
-            _batch(options)
-        return super().evaluate(**options)
+        """As in Keras, of arrays as they are."""
+        door = super().evaluate
+        return door(**self._in_batches(door, args, kwargs, _batch))
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras."""
-        options = _named(super().predict, args, kwargs)
-        if self._batches_arrays:
-            _batch(options)
-        return super().predict(**options)
+        """As in Keras, of arrays as they are."""
+        door = super().predict
+        return door(**self._in_batches(door, args, kwargs, _batch))
 
-    @property
-    def _batches_arrays(self) -> bool:
-        return self.distribute_strategy.num_replicas_in_sync == 1
+    def _in_batches(
+        self, door: Any, args: tuple, kwargs: dict[str, Any], batch: Any
+    ) -> dict[str, Any]:
+        """Arguments of a call by name, arrays among them as data sets."""
+        given = inspect.signature(door).bind(*args, **kwargs).arguments
+        options = {**given.pop("kwargs", {}), **given}
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            batch(options)
+        return options
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: rounded weights give another density, which no file would hold."""
@@ -82,12 +82,6 @@ class KerasContract(keras.Model):
             )
 
 
-def _named(door: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments of a call by name."""
-    given = inspect.signature(door).bind(*args, **kwargs).arguments
-    return {**given.pop("kwargs", {}), **given}
-
-
 def _batch_for_fit(options: dict[str, Any]) -> None:
     """As `_batch`, rows in a new order each epoch, and those of validation too."""
     shuffled = options.get("shuffle", True)
@@ -106,11 +100,10 @@ def _batch_for_fit(options: dict[str, Any]) -> None:
 
 def _batch(options: dict[str, Any], *, shuffled: bool = False) -> bool:
     """Batches arrays where Keras would, in data sets whose iterators end at once."""
-    names = ("x", "y", "sample_weight")
-    if options.get("steps") or not inputs.is_element(
-        (options.get("x"), options.get("y"))
-    ):
+    are_arrays = inputs.is_element((options.get("x"), options.get("y")))
+    if not are_arrays or options.get("steps"):
         return False
+    names = ("x", "y", "sample_weight")
     element = inputs.as_element(*(options.pop(name, None) for name in names))
     seed = drawn_seed() if shuffled else None
     size = options.get("batch_size") or 32
