@@ -397,7 +397,7 @@ def test_wrong_seeds_and_counts_are_refused():
     made = model()
     with pytest.raises(ValueError, match="seed must be"):
         made.sample(3, seed=[1, 2, 3])
-    for n in (-1, 2.5):
+    for n in (-1, 2.5, [2]):
         with pytest.raises(ValueError, match="whole number"):
             made.sample(n, seed=1)
 

@@ -128,8 +128,7 @@ class DensityModel(KerasContract, abc.ABC):
                 gives the same samples. None draws a new one from the model's state.
         """
         seed = self.seeds.stateless(seed)
-        if not tf.is_tensor(n) and (int(n) != n or n < 0):
-            raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
+        model_inputs.check_count(n)
         n = tf.convert_to_tensor(n, tf.int32)
         if context is None:
             return self._sample(n, None, seed)

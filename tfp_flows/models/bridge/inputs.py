@@ -11,6 +11,7 @@ from tfp_flows.screening import check_unmasked
 __all__ = [
     "as_arrays",
     "as_element",
+    "check_count",
     "check_rereadable",
     "check_weight",
     "column_names",
@@ -185,6 +186,12 @@ def as_element(x: Any, y: Any = None, weight: Any = None) -> tuple:
     if weight is not None:
         return (x, y, np.asarray(weight, "float32"))
     return (x,) if y is None else (x, y)
+
+
+def check_count(n: Any) -> None:
+    """Refuses a number of samples that is none; that of a tensor is not known."""
+    if not tf.is_tensor(n) and (np.ndim(n) or int(n) != n or n < 0):
+        raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
 
 
 def check_rereadable(data: Any) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.bijectors import Continuous
+from tfp_flows.models.bridge import inputs as model_inputs
 from tfp_flows.models.bridge.serving import export_endpoints
 from tfp_flows.models.variational import arguments
 from tfp_flows.models.variational.importance import importance_log_prob
@@ -131,8 +132,7 @@ class LatentModel(StagedModel, abc.ABC):
             seed: a whole number, or a stateless seed of shape [2].
             sample: draw x from p(x|z) in place of its mean.
         """
-        if int(n) != n or n < 0:
-            raise ValueError(f"n must be a whole number ≥ 0, received {n!r}.")
+        model_inputs.check_count(n)
         method = self._latent.generate_sample if sample else self._latent.generate
         function = self._function(method)
         return function(tf.constant(int(n)), self.seeds.stateless(seed))
