@@ -131,3 +131,22 @@ def test_continuous_adjoint_reaches_tensors_eagerly():
     found = gradients(solver)[1]["captured"]
     expected = gradients(Solver(steps=TIGHT), jit_compile=False)[1]["captured"]
     np.testing.assert_allclose(found, expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize("steps", [FixedSteps(1), AdaptiveSteps(1.0, 1.0, "batch")])
+def test_a_large_gradient_has_its_second_call(steps):
+    """Above 200 MB sums of loop variables are buffers that the loop left over."""
+    rate = tf.Variable(tf.ones([1000]))
+
+    @tf.function(autograph=False)
+    def on_rate(y):
+        def velocity(t, y):
+            return tf.sin(y) * rate * (1 + t)
+
+        with tf.GradientTape() as tape:
+            end = solve(velocity, y, (0.0, 1.0), solver=Solver(steps=steps)).state
+        return tape.gradient(end, rate)
+
+    y = tf.zeros([12_000, 1000]) + tf.linspace(-1.0, 1.0, 1000)
+    first = on_rate(y)
+    np.testing.assert_array_equal(on_rate(y), first)

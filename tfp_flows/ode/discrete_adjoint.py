@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfp_flows.ode.attempt import attempt, interpolate
-from tfp_flows.ode.integrate import Integral, effective_method
+from tfp_flows.ode.integrate import Integral, carried, effective_method
 from tfp_flows.ode.problem import Problem, gradient_of, with_gradient
 from tfp_flows.ode.statistics import Statistics
 
@@ -46,6 +46,7 @@ def _walk_back(
 
     def step_back(index: tf.Tensor, on_y: tf.Tensor, *sums: tf.Tensor) -> Any:
         index -= 1
+        on_y, *sums = carried((on_y, *sums))
         y, tau, omega = found.record.read(index)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([y, *variables])

@@ -11,7 +11,7 @@ from tfp_flows.ode.step_control import ErrorNorm, first_step, next_step
 from tfp_flows.ode.steps import FixedSteps, Steps
 from tfp_flows.ode.tableau import Tableau
 
-__all__ = ["Integral", "Record", "effective_method", "integrate"]
+__all__ = ["Integral", "Record", "carried", "effective_method", "integrate"]
 
 _RUNNING = -1
 
@@ -48,6 +48,18 @@ class Record(NamedTuple):
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns y, τ and ω of a step."""
         return self.y.read(index), self.tau.read(index), self.omega.read(index)
+
+
+def carried(values: Any) -> Any:
+    """Returns tensors that a loop carries, in its body, safe to be terms of a sum.
+
+    Of a graph above 200 MB TensorFlow makes sums of three terms and more running ones,
+    in a buffer that is there as soon as the first term is. A bare loop variable is
+    there once after the last iteration, too: the buffer is left over, and the second
+    call of the graph fails with "Already exists". What stands between ends with the
+    loop, and of operations that change nothing it is one that no optimizer removes.
+    """
+    return tf.nest.map_structure(lambda one: tf.ensure_shape(one, one.shape), values)
 
 
 class Integral(NamedTuple):
@@ -172,10 +184,17 @@ class _Loop:
             record=Record.empty(y, self.max_steps) if keep_record else (),
             sums=self.sums.zero,
         )
+
+        def body(*parts: Any) -> tuple[Any, ...]:
+            now = _Progress(*parts)
+            return tuple(
+                self.step(now._replace(y=carried(now.y), sums=carried(now.sums)))
+            )
+
         now = _Progress(
             *tf.while_loop(
                 lambda *now: tf.reduce_any(_Progress(*now).status == _RUNNING),
-                lambda *now: tuple(self.step(_Progress(*now))),
+                body,
                 tuple(now),
                 maximum_iterations=self.max_steps,
             )
