@@ -5,15 +5,16 @@ from tfp_flows.data.builtin import BUILT_IN, load_builtin
 from tfp_flows.data.builtin.molecules import Molecules, conformations, g2_molecules
 from tfp_flows.data.check import IntegerPolicy, check, check_finite
 from tfp_flows.data.describe import Description, describe
-from tfp_flows.data.errors import DataError, missing_package
+from tfp_flows.data.errors import Argument, DataError, missing_package
 from tfp_flows.data.load import load, load_like, read_table
 from tfp_flows.data.particles import PARTICLE_SETS, relative
-from tfp_flows.data.sources.parts import is_pattern
+from tfp_flows.data.sources.parts import files_of, is_pattern
 from tfp_flows.data.split import Split, split_rows
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
 
 __all__ = [
+    "Argument",
     "BUILT_IN",
     "DataError",
     "Description",
@@ -28,6 +29,7 @@ __all__ = [
     "check_finite",
     "conformations",
     "describe",
+    "files_of",
     "g2_molecules",
     "is_pattern",
     "load",

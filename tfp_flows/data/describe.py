@@ -37,6 +37,7 @@ class Description:
         grid: columns that can be dequantized, each with its step.
         num_distinct: rows that differ; N where rows repeat by nature.
         notes: what the reader of a likelihood has to know.
+        drawn_from: as in `Table`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Description:
     grid: tuple[tuple[str, float], ...] = ()
     num_distinct: int = 0
     notes: tuple[str, ...] = ()
+    drawn_from: int | None = None
 
     def text(self) -> str:
         """Returns the description as lines of a label and a value."""
@@ -72,6 +74,9 @@ class Description:
             ("dropped", f"{self.dropped:,}"),
             ("columns", columns),
         ]
+        if self.drawn_from is not None:
+            kept = f"{self.num_rows:,} of {self.drawn_from:,}, drawn at random"
+            lines[1] = ("rows", f"{kept}; training reads all, each epoch anew")
         if self.first_line is not None:
             lines.insert(1, ("first line", self.first_line))
         if self.effective_rows is not None:
@@ -112,6 +117,7 @@ def describe(table: Table) -> Description:
         first_line=_first_line(table),
         effective_rows=_effective_rows(table.weight),
         num_distinct=len(values),
+        drawn_from=table.drawn_from,
     )
     if table.image_shape is not None or not len(values):
         return description

@@ -10,6 +10,7 @@ import numpy as np
 from tfp_flows.data.categories import Categories, Category, expand
 from tfp_flows.data.columns import choose_columns, with_target
 from tfp_flows.data.errors import Argument, DataError
+from tfp_flows.data.sources.drawn import Drawn, draw_rows, rows_that_fit
 from tfp_flows.data.sources.open import open_file, open_source
 from tfp_flows.data.sources.parts import is_pattern
 from tfp_flows.data.sources.source import Source
@@ -57,6 +58,8 @@ def read_table(path: str | pathlib.Path, **options: Any) -> Table:
             weights: name of the column that holds the rows' weights.
             drop_invalid: leave out rows with NaN or infinities, and count them.
             missing: cells that stand for a missing number, such as `["?", "-999"]`.
+            rows_in_memory: the most rows to keep, drawn at random; "auto" for what half
+                of the memory works on, None for all.
             header: "yes" if a first line of numbers holds names, "no" if it is a row,
                 "auto" to take it for names where it is unlike the rows.
 
@@ -89,6 +92,7 @@ def _read(
     drop_invalid: bool = False,
     missing: Sequence[str] = (),
     header: Literal["yes", "no", "auto"] = "auto",
+    rows_in_memory: int | Literal["auto"] | None = None,
 ) -> Table:
     source = open_rows(where, _HEADER[header], tuple(missing))
     if header == "no" and source.header is None:
@@ -102,8 +106,12 @@ def _read(
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)
     features = () if target is None else schema.context_columns
-    rows, names, ordered = _rows_of(source, names, features, missing)
-    size = len(schema.columns)
+    if rows_in_memory == "auto":
+        rows_in_memory = rows_that_fit(len(names))
+    if source.partition is not None:
+        rows_in_memory = None  # its rows are loaded already
+    drawn, names, ordered = _rows_of(source, names, features, missing, rows_in_memory)
+    rows, size = drawn.rows, len(schema.columns)
     context_columns = names[size : len(names) - (weights is not None)]
     schema = dataclasses.replace(
         schema, context_columns=context_columns, categories=ordered
@@ -117,6 +125,8 @@ def _read(
         partition=source.partition,
     )
     table = table.drop_invalid() if drop_invalid else table
+    if not drawn.is_whole:
+        return _of_more(table, drawn, drop_invalid=drop_invalid, weights=weights)
     if weights is not None:
         check_weight(table, weights)
     return table
@@ -127,7 +137,8 @@ def _rows_of(
     names: Sequence[str],
     features: Sequence[str],
     missing: Sequence[str],
-) -> tuple[np.ndarray, tuple[str, ...], tuple[Category, ...]]:
+    most: int | None,
+) -> tuple[Drawn, tuple[str, ...], tuple[Category, ...]]:
     """Rows, names of their columns, and the categories of those features of text."""
     categories = Categories(source.where, {})
     if features:
@@ -139,9 +150,38 @@ def _rows_of(
         whole=True,
         categories=categories,
     )
-    rows = np.concatenate(list(batches))
+    drawn = draw_rows(batches, most)
     ordered = categories.in_order()
-    return *expand(rows, names, ordered, categories.texts), ordered
+    rows, names = expand(drawn.rows, names, ordered, categories.texts)
+    return dataclasses.replace(drawn, rows=rows), names, ordered
+
+
+def _of_more(
+    table: Table, drawn: Drawn, *, drop_invalid: bool, weights: str | None
+) -> Table:
+    """The table, as some of the rows that were read."""
+    if weights is not None:
+        raise DataError(
+            f"{table.name}: rows with weights are all kept in memory, received "
+            f"{drawn.num_rows:,} of which {len(drawn.rows):,} may be: give a larger ",
+            Argument("rows_in_memory"),
+            ", or leave out ",
+            Argument("weights"),
+        )
+    if drawn.num_invalid and not drop_invalid:
+        raise DataError(
+            f"{table.name}: {drawn.num_invalid:,} of {drawn.num_rows:,} rows hold NaN "
+            "or an infinity: leave them out with ",
+            Argument("drop_invalid"),
+        )
+    numbers = table.row_numbers
+    kept = np.arange(len(drawn.rows)) if numbers is None else numbers - 1
+    return dataclasses.replace(
+        table,
+        row_numbers=drawn.places[kept] + 1,
+        dropped=drawn.num_invalid,
+        drawn_from=drawn.num_rows - drawn.num_invalid,
+    )
 
 
 def _table(

@@ -103,6 +103,8 @@ class Table:
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
         particle_shape: as in `Schema`.
+        drawn_from: number of rows of the source, where the table was drawn from them
+            at random; None where it holds them all.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Table:
     categories: tuple[Category, ...] = ()
     row_numbers: np.ndarray | None = None
     particle_shape: tuple[int, int] | None = None
+    drawn_from: int | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -248,6 +251,8 @@ class Table:
             _update(digest, self.context_columns, self.context)
         if self.weight is not None:
             _update(digest, ("weight",), self.weight)
+        if self.drawn_from is not None:
+            digest.update(f"of {self.drawn_from} rows".encode())
         return digest.hexdigest()
 
 

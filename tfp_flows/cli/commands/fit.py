@@ -51,7 +51,9 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     if options.data in data.PARTICLE_SETS:
         # Drawn with its help, before anything else loads it.
         load_tensorflow()
-    table = load_table(options, options.data)
+    table = load_table(
+        options, options.data, rows_in_memory=options.rows_in_memory or "auto"
+    )
     description = data.describe(table)
     print(description.text(), flush=True)
     if options.target and not options.context:
@@ -83,7 +85,30 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
+    if table.drawn_from is not None:
+        _check_all_rows(task)
     return task
+
+
+def _check_all_rows(task: Task) -> None:
+    """Refuses what needs its rows in memory, and rows beyond what columns may hold."""
+    options, table = task.options, task.table
+    asked = [("boost", options.boost), ("split", options.split == "tail" and "tail")]
+    for name, value in asked:
+        if value:
+            raise data.DataError(
+                f"{table.name}: ",
+                data.Argument(name, value),
+                f" needs all {table.drawn_from:,} rows in memory, where "
+                f"{table.num_rows:,} may be: leave it out, or give a larger ",
+                data.Argument("rows_in_memory"),
+            )
+    schema = task.schema
+    if not (schema.bounds or schema.integer_columns):
+        return
+    for values, _ in data.stream_rows(options.data, schema, 65_536):
+        rows = data.Table(table.name, values, table.columns)
+        data.check_bounds(rows.drop_invalid(), schema.bounds, schema.integer_columns)
 
 
 def _keys_of_copies(

@@ -149,6 +149,13 @@ def add_table_options(group: argparse._ArgumentGroup) -> None:
     )
     add_reading_options(group)
     group.add_argument(
+        "--rows-in-memory",
+        type=integer(100),
+        metavar="N",
+        help="most rows to keep, drawn at random: of more, training reads the files "
+        "anew each epoch, and all else looks at those kept (what fits into memory)",
+    )
+    group.add_argument(
         "--split",
         choices=("random", "tail"),
         default="random",

@@ -87,6 +87,7 @@ class FitOptions(_Options):
     header: Literal["yes", "no", "auto"] = "auto"
     target: tuple[str, ...] | None = None
     objective: Literal["likelihood", "energy"] = "likelihood"
+    rows_in_memory: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfp_flows.cli.rows import event_arrays
-from tfp_flows.cli.training.batches import training_batches
+from tfp_flows.cli.training.batches import batches_of
 from tfp_flows.cli.training.optimizer import new_optimizer
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
@@ -44,12 +43,7 @@ def match_velocity(
     (layer,) = model.continuous_layers
     weights = layer.network.get_weights()
     before = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
-    batches, _ = training_batches(
-        *event_arrays(model, task.train.values, task.train.context),
-        task.train.relative_weight,
-        batch_size=task.batch_size,
-        seed=options.seed,
-    )
+    batches, _ = batches_of(task, model)
     match(task, model, batches, steps)
     after = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     is_better = bool(np.isfinite(after)) and not after >= before

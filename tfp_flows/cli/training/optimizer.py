@@ -22,7 +22,7 @@ def new_optimizer(
         rate: at the start; default the one asked for.
     """
     options = task.options
-    steps = task.train.num_rows // task.batch_size
+    steps = task.num_training_rows // task.batch_size
     schedule = keras.optimizers.schedules.CosineDecay(
         rate or options.learning_rate, decay_steps=num_steps or options.epochs * steps
     )

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
-from tfp_flows.cli.training.batches import training_batches, validation_batches
+from tfp_flows.cli.training.batches import batches_of, validation_batches
 from tfp_flows.cli.training.checkpoint import Checkpoint, likelihood_of
 from tfp_flows.cli.training.choice import Starts
 from tfp_flows.cli.training.matching import match_velocity
@@ -88,13 +88,7 @@ def _validation(task: Task, model: FlowModel) -> tf.data.Dataset:
 
 def _fit(task: Task, model: FlowModel, progress: Progress) -> None:
     options = task.options
-    batches, steps = training_batches(
-        *event_arrays(model, task.train.values, task.train.context),
-        task.train.relative_weight,
-        batch_size=task.batch_size,
-        seed=options.seed,
-        first_epoch=progress.epoch,
-    )
+    batches, steps = batches_of(task, model, first_epoch=progress.epoch)
     validation = _validation(task, model)
     checkpoint = Checkpoint(task.folder, progress, patience=options.patience)
     if not progress.history:

@@ -51,9 +51,16 @@ class Task:
         return self.table.take(self.split.test)
 
     @property
+    def num_training_rows(self) -> int:
+        """How many rows an epoch visits: of more than `train` those in the files."""
+        if self.table.drawn_from is None:
+            return self.train.num_rows
+        return self.table.drawn_from - self.validation.num_rows - self.test.num_rows
+
+    @property
     def batch_size(self) -> int:
         """Rows of a training step: what was asked for, or what suits the table."""
-        num_rows = self.train.num_rows
+        num_rows = self.num_training_rows
         suited = min(_BATCH_SIZE, max(num_rows // _STEPS, _SMALLEST_BATCH))
         return min(self.options.batch_size or suited, num_rows)
 
@@ -67,7 +74,7 @@ class Task:
     def counts(self) -> dict[str, int]:
         """Number of rows of each part."""
         return {
-            "train": self.train.num_rows,
+            "train": self.num_training_rows,
             "validation": self.validation.num_rows,
             "test": self.test.num_rows,
         }

@@ -11,7 +11,7 @@ from tfp_flows.data.errors import DataError, listing
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.sources.text_cells import TextCells
 
-__all__ = ["is_pattern", "parts_source"]
+__all__ = ["files_of", "is_pattern", "parts_source"]
 
 _Opener = Callable[[pathlib.Path], Source]
 
@@ -19,6 +19,13 @@ _Opener = Callable[[pathlib.Path], Source]
 def is_pattern(source: str | pathlib.Path) -> bool:
     """Whether the name stands for many files, and is none itself."""
     return glob.has_magic(str(source)) and not pathlib.Path(source).exists()
+
+
+def files_of(source: str | pathlib.Path) -> list[pathlib.Path]:
+    """Returns the files of a pattern, sorted by name; of any other name that alone."""
+    if not is_pattern(source):
+        return [pathlib.Path(source)]
+    return [pathlib.Path(name) for name in sorted(glob.glob(str(source)))]
 
 
 def parts_source(pattern: str, open_part: _Opener) -> Source:
@@ -31,7 +38,7 @@ def parts_source(pattern: str, open_part: _Opener) -> Source:
     Raises:
         DataError: there are none, or their columns differ.
     """
-    paths = [pathlib.Path(name) for name in sorted(glob.glob(pattern))]
+    paths = files_of(pattern)
     if not paths:
         raise DataError(f"{pattern}: no file has such a name: look at the folder")
     first = open_part(paths[0])

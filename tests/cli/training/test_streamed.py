@@ -1,0 +1,153 @@
+"""A fit to more rows than are kept in memory reads its files in each epoch."""
+
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import run_killed_in
+from tfp_flows import data
+from tfp_flows.architectures import coupling_flow
+from tfp_flows.cli import main
+from tfp_flows.cli.commands import fit
+from tfp_flows.cli.parser import build_parser
+from tfp_flows.cli.runs.folder import RunDir
+from tfp_flows.cli.runs.options import FitOptions
+from tfp_flows.cli.training import batches
+from tfp_flows.cli.training.batches import batches_of
+from tfp_flows.models import FlowModel
+
+
+def write_parts(folder, change=lambda values: values, files=5, rows=400):
+    """Files whose first column says which file and row it is."""
+    folder.mkdir()
+    values = np.random.default_rng(0).normal(size=(files * rows, 3))
+    values[:, 0] = np.arange(len(values)) + 0.5
+    for number, part in enumerate(np.split(change(values), files)):
+        frame = pd.DataFrame(part, columns=list("abc"))
+        frame.to_parquet(folder / f"{number}.parquet")
+    return str(folder / "*.parquet")
+
+
+def prepared(pattern, *words):
+    given = ["fit", pattern, "--out", "unused", "--rows-in-memory", "500", *words]
+    options = FitOptions.from_namespace(build_parser().parse_args(given))
+    return fit._prepare(options, RunDir(pathlib.Path("unused")))
+
+
+def epochs(task, count, first=0, size=2):
+    """First columns of the batches of some epochs, [epochs, steps, rows]."""
+    model = FlowModel(coupling_flow(size, num_layers=1, hidden_sizes=(4,)))
+    found, steps = batches_of(task, model, first_epoch=first)
+    taken = found.take(count * steps).as_numpy_iterator()
+    values = [x[0] if isinstance(x, tuple) else x for (x,) in taken]
+    return np.array(values)[..., 0].reshape(count, steps, -1)
+
+
+def test_an_epoch_visits_each_training_row_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "_SHUFFLED", 2_000)
+    monkeypatch.setattr(batches, "_BLOCK", 100)
+    task = prepared(write_parts(tmp_path / "parts"), "--batch-size", "100")
+    assert task.table.num_rows == 500
+    assert task.counts == {"train": 1900, "validation": 50, "test": 50}
+    held_out = np.concatenate([task.validation.values, task.test.values])[:, 0]
+    first, second = epochs(task, 2, size=3)
+    assert first.shape == (19, 100)
+    assert len(np.unique(first)) == 1900
+    assert not np.isin(first, held_out.astype("float32")).any()
+    assert not np.array_equal(first, second)
+    # Rows of several files are in each batch.
+    assert all(len(np.unique(batch // 400)) > 1 for batch in first)
+    np.testing.assert_array_equal(epochs(task, 1, first=1, size=3)[0], second)
+
+
+def test_the_rows_kept_are_drawn_from_all(tmp_path):
+    pattern = write_parts(tmp_path / "parts")
+    table = data.load(pattern, rows_in_memory=500)
+    np.testing.assert_array_equal(table.values[:, 0], table.row_numbers - 0.5)
+    counts = np.bincount(table.row_numbers // 401, minlength=5)
+    assert counts.sum() == 500
+    assert np.abs(counts - 100).max() < 40
+    assert data.load(pattern, rows_in_memory=2000).drawn_from is None
+    whole = data.load(pattern, rows_in_memory="auto")
+    assert whole.fingerprint() == data.load(pattern).fingerprint()
+    assert table.fingerprint() != whole.take(table.row_numbers - 1).fingerprint()
+
+
+def test_copies_of_held_out_rows_are_not_trained_on(tmp_path):
+    def doubled(values):
+        values[1000:] = values[:1000]
+        return values
+
+    task = prepared(write_parts(tmp_path / "parts", doubled), "--batch-size", "100")
+    held_out = np.concatenate([task.validation.values, task.test.values])[:, 0]
+    found = epochs(task, 1, size=3)
+    # Fewer rows than an epoch has are read once more.
+    assert found.shape == (1, 19, 100)
+    assert not np.isin(found, held_out.astype("float32")).any()
+
+
+def test_rows_with_gaps_are_found_wherever_they_are(tmp_path):
+    def gap(values):
+        values[::7, 1] = np.nan
+        return values
+
+    pattern = write_parts(tmp_path / "parts", gap)
+    with pytest.raises(data.DataError, match=r"286 of 2,000 rows hold NaN"):
+        prepared(pattern)
+    task = prepared(pattern, "--drop-invalid", "--context", "c", "--batch-size", "64")
+    assert task.table.dropped == 286
+    assert task.table.drawn_from == 1714
+    assert np.isfinite(epochs_with_context(task)).all()
+
+
+def epochs_with_context(task):
+    flow = coupling_flow(2, context_size=1, num_layers=1, hidden_sizes=(4,))
+    found, steps = batches_of(task, FlowModel(flow))
+    return np.concatenate(
+        [np.hstack(x) for (x,) in found.take(steps).as_numpy_iterator()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--boost", "2"], "needs all 2,000 rows in memory, where 500 may be"),
+        (["--split", "tail"], "needs all 2,000 rows in memory, where 500 may be"),
+        (["--weights", "a"], "rows with weights are all kept in memory"),
+        (["--bounds", "b=-3:3"], "lie above the bound 3"),
+        (["--integers", "dequantize", "--exclude", "a"], "expected integers in c"),
+    ],
+)
+def test_what_all_rows_have_to_be_is_checked_before(tmp_path, words, message):
+    def change(values):
+        # In none of the rows that are kept.
+        kept = data.load(plain, rows_in_memory=500).row_numbers - 1
+        place = np.setdiff1d(np.arange(2000), kept)[-1]
+        values[:, 1] = values[:, 1].clip(-2.9, 2.9)
+        values[:, 2] = np.rint(values[:, 2] * 3) if "--integers" in words else 0.1
+        values[:, 2] += 0 if "--integers" in words else values[:, 1] ** 3
+        values[place, 1:] += 0.5 + 5 * ("--bounds" in words)
+        return values
+
+    plain = write_parts(tmp_path / "plain")
+    pattern = write_parts(tmp_path / "parts", change)
+    with pytest.raises(data.DataError, match=message):
+        prepared(pattern, *words)
+
+
+def test_a_run_is_written_and_resumes_to_the_same(no_pages, tmp_path):
+    pattern = write_parts(tmp_path / "parts")
+    words = ["fit", pattern, "--rows-in-memory", "500", "--epochs", "2", "--quiet"]
+    words += ["--columns", "b,c", "--base", "gaussian", "--out"]
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    assert run_killed_in(1, [*words, str(tmp_path / "cut")]) == -9
+    assert main([*words, str(tmp_path / "cut"), "--resume"]) == 0
+    metrics = [
+        json.loads((tmp_path / name / "metrics.json").read_text())
+        for name in ("whole", "cut")
+    ]
+    assert metrics[0]["rows"] == {"train": 1900, "validation": 50, "test": 50}
+    assert metrics[0]["held_out"] == metrics[1]["held_out"]
