@@ -39,7 +39,9 @@ def batches_of(
         )
     size, steps = task.batch_size, task.num_training_rows // task.batch_size
     parts = task.validation, task.test
-    held_out = np.concatenate([row_keys(*part.rows().blocks) for part in parts])
+    held_out = np.unique(
+        np.concatenate([row_keys(*part.rows().blocks) for part in parts])
+    )
 
     def batches() -> Iterator[tuple]:
         for epoch in itertools.count(first_epoch):
@@ -69,7 +71,8 @@ def _read(task: Task, held_out: np.ndarray, rng: np.random.Generator) -> Iterato
     pool: list[_Rows] = []
     for values, context in _blocks(task, rng):
         keys = row_keys(values, context)
-        kept = finite_rows(values) & ~np.isin(keys, held_out)
+        place = np.searchsorted(held_out, keys).clip(max=len(held_out) - 1)
+        kept = finite_rows(values) & (held_out[place] != keys)
         if context is not None:
             kept &= finite_rows(context)
         pool.append((values[kept], None if context is None else context[kept]))
