@@ -74,6 +74,7 @@ ROOMS = {
             "load",
             "split",
             "stream",
+            "streamed",
             "weights",
         },
     ],

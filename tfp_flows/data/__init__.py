@@ -8,9 +8,10 @@ from tfp_flows.data.describe import Description, describe
 from tfp_flows.data.errors import Argument, DataError, missing_package
 from tfp_flows.data.load import load, load_like, read_table
 from tfp_flows.data.particles import PARTICLE_SETS, relative
-from tfp_flows.data.sources.parts import files_of, is_pattern
+from tfp_flows.data.sources.parts import is_pattern
 from tfp_flows.data.split import Split, split_rows
 from tfp_flows.data.stream import stream_rows
+from tfp_flows.data.streamed import StreamedRows
 from tfp_flows.data.table import Schema, Table
 
 __all__ = [
@@ -23,13 +24,13 @@ __all__ = [
     "PARTICLE_SETS",
     "Schema",
     "Split",
+    "StreamedRows",
     "Table",
     "check",
     "check_bounds",
     "check_finite",
     "conformations",
     "describe",
-    "files_of",
     "g2_molecules",
     "is_pattern",
     "load",

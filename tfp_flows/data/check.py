@@ -85,4 +85,11 @@ def _check_number(table: Table, description: Description) -> None:
             f"{len(table.columns)} columns, received {distinct}: give more rows, or "
             "fewer columns with ",
             Argument("columns"),
+            *_or_keep_more(table),
         )
+
+
+def _or_keep_more(table: Table) -> tuple[str | Argument, ...]:
+    if table.drawn_from is None:
+        return ()
+    return (", or keep more with ", Argument("rows_in_memory"))

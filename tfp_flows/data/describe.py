@@ -37,7 +37,7 @@ class Description:
         grid: columns that can be dequantized, each with its step.
         num_distinct: rows that differ; N where rows repeat by nature.
         notes: what the reader of a likelihood has to know.
-        drawn_from: as in `Table`.
+        drawn_from: number of rows that the table was drawn from, or None.
     """
 
     name: str
@@ -117,7 +117,7 @@ def describe(table: Table) -> Description:
         first_line=_first_line(table),
         effective_rows=_effective_rows(table.weight),
         num_distinct=len(values),
-        drawn_from=table.drawn_from,
+        drawn_from=table.drawn_from.num_rows if table.drawn_from else None,
     )
     if table.image_shape is not None or not len(values):
         return description

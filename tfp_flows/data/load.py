@@ -10,12 +10,12 @@ import numpy as np
 from tfp_flows.data.categories import Categories, Category, expand
 from tfp_flows.data.columns import choose_columns, with_target
 from tfp_flows.data.errors import Argument, DataError
-from tfp_flows.data.sources.drawn import Drawn, draw_rows, rows_that_fit
+from tfp_flows.data.sources.drawn import Drawn, draw_rows, rows_at_a_time, rows_that_fit
 from tfp_flows.data.sources.open import open_file, open_source
-from tfp_flows.data.sources.parts import is_pattern
+from tfp_flows.data.sources.parts import files_of, is_pattern
 from tfp_flows.data.sources.source import Source
 from tfp_flows.data.stream import stream_rows
-from tfp_flows.data.table import Schema, Table
+from tfp_flows.data.table import DrawnFrom, Schema, Table
 from tfp_flows.data.weights import check_weight
 
 __all__ = ["load", "load_like", "read_table"]
@@ -108,8 +108,8 @@ def _read(
     features = () if target is None else schema.context_columns
     if rows_in_memory == "auto":
         rows_in_memory = rows_that_fit(len(names))
-    if source.partition is not None:
-        rows_in_memory = None  # its rows are loaded already
+    if not files_of(where)[0].exists():
+        rows_in_memory = None  # the rows of a built-in set are there already
     drawn, names, ordered = _rows_of(source, names, features, missing, rows_in_memory)
     rows, size = drawn.rows, len(schema.columns)
     context_columns = names[size : len(names) - (weights is not None)]
@@ -126,7 +126,7 @@ def _read(
     )
     table = table.drop_invalid() if drop_invalid else table
     if not drawn.is_whole:
-        return _of_more(table, drawn, drop_invalid=drop_invalid, weights=weights)
+        table = _of_more(table, drawn, drop_invalid=drop_invalid)
     if weights is not None:
         check_weight(table, weights)
     return table
@@ -145,7 +145,7 @@ def _rows_of(
         text = source.columns_of_text(features, _ROWS_AT_A_TIME)
         categories.texts.update({name: [] for name in text})
     batches = source.batches(
-        *(names, _ROWS_AT_A_TIME),
+        *(names, rows_at_a_time(len(names))),
         missing=missing,
         whole=True,
         categories=categories,
@@ -156,11 +156,9 @@ def _rows_of(
     return dataclasses.replace(drawn, rows=rows), names, ordered
 
 
-def _of_more(
-    table: Table, drawn: Drawn, *, drop_invalid: bool, weights: str | None
-) -> Table:
+def _of_more(table: Table, drawn: Drawn, *, drop_invalid: bool) -> Table:
     """The table, as some of the rows that were read."""
-    if weights is not None:
+    if table.weight is not None:
         raise DataError(
             f"{table.name}: rows with weights are all kept in memory, received "
             f"{drawn.num_rows:,} of which {len(drawn.rows):,} may be: give a larger ",
@@ -180,7 +178,9 @@ def _of_more(
         table,
         row_numbers=drawn.places[kept] + 1,
         dropped=drawn.num_invalid,
-        drawn_from=drawn.num_rows - drawn.num_invalid,
+        drawn_from=DrawnFrom(
+            drawn.num_rows - drawn.num_invalid, len(drawn.rows), drawn.checksum
+        ),
     )
 
 

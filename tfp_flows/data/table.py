@@ -9,9 +9,9 @@ import numpy as np
 
 from tfp_flows.data.categories import Category
 from tfp_flows.data.errors import Argument, DataError
-from tfp_flows.screening import Rows, finite_rows
+from tfp_flows.screening import Rows, finite_rows, repeat_by_nature
 
-__all__ = ["Bound", "Schema", "Table"]
+__all__ = ["Bound", "DrawnFrom", "Schema", "Table"]
 
 Bound = tuple[str, float | None, float | None]
 
@@ -81,6 +81,21 @@ class Schema:
 
 
 @dataclasses.dataclass(frozen=True)
+class DrawnFrom:
+    """The rows that a table was drawn from.
+
+    Attributes:
+        num_rows: how many have no gap.
+        most: how many could be kept.
+        checksum: of them all.
+    """
+
+    num_rows: int
+    most: int
+    checksum: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
     """Rows of one data set, in memory.
 
@@ -103,8 +118,8 @@ class Table:
         row_numbers: [N], place of each row in the source, from 1; None for all rows
             in order.
         particle_shape: as in `Schema`.
-        drawn_from: number of rows of the source, where the table was drawn from them
-            at random; None where it holds them all.
+        drawn_from: the rows of the source, where the table was drawn from them at
+            random; None where it holds them all.
     """
 
     name: str
@@ -123,7 +138,7 @@ class Table:
     categories: tuple[Category, ...] = ()
     row_numbers: np.ndarray | None = None
     particle_shape: tuple[int, int] | None = None
-    drawn_from: int | None = None
+    drawn_from: DrawnFrom | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.values), len(self.columns))
@@ -216,7 +231,13 @@ class Table:
             self.context,
             self.context_columns,
             gridded,
+            places=None if self.drawn_from is None else self.row_numbers,
         )
+
+    @property
+    def repeats_by_nature(self) -> bool:
+        """Whether equal rows are no copies: images, and rows of whole numbers."""
+        return self.image_shape is not None or repeat_by_nature(self.rows())
 
     def finite_rows(self) -> np.ndarray:
         """Returns the [N] mask of rows in which every number is finite."""
@@ -252,7 +273,7 @@ class Table:
         if self.weight is not None:
             _update(digest, ("weight",), self.weight)
         if self.drawn_from is not None:
-            digest.update(f"of {self.drawn_from} rows".encode())
+            digest.update(repr(self.drawn_from).encode())
         return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from tfp_flows.screening.rows import Rows, row_keys, take_distinct
 from tfp_flows.screening.screen import (
     discrete_columns,
     num_distinct,
+    repeat_by_nature,
     repeated_rows,
     unbounded,
     unreadable,
@@ -25,6 +26,7 @@ __all__ = [
     "listing",
     "not_finite",
     "num_distinct",
+    "repeat_by_nature",
     "repeated_rows",
     "row_keys",
     "take_distinct",

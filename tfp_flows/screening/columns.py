@@ -122,19 +122,25 @@ def _holds(rows: Rows, chosen: Rows, direction: np.ndarray) -> bool:
     return bool(total.var() < _DEPENDENT_EIGENVALUE)
 
 
-def counting(values: np.ndarray) -> np.ndarray:
-    """Returns which columns rise or fall by one step from row to row, [D]."""
+def counting(values: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+    """Returns which columns rise or fall by one step from row to row, [D].
+
+    Args:
+        values: [N, D].
+        places: [N], where the rows are among those they were drawn from.
+    """
     if len(values) < 3:
         return np.zeros(values.shape[1], bool)
+    apart = np.diff(np.arange(len(values)) if places is None else places)
     first = np.asarray(values[:1_000], "float64")
-    found = _even(first)
+    found = _even(first, apart)
     for index in np.flatnonzero(found):
-        found[index] = _even(np.asarray(values[:, [index]], "float64"))[0]
+        found[index] = _even(np.asarray(values[:, [index]], "float64"), apart)[0]
     return found
 
 
-def _even(values: np.ndarray) -> np.ndarray:
+def _even(values: np.ndarray, apart: np.ndarray) -> np.ndarray:
     # The tolerance lets a rounded counter such as 0.1, 0.2, 0.3, ... be found too.
-    steps = np.diff(values, axis=0)
+    steps = np.diff(values, axis=0) / apart[: len(values) - 1, np.newaxis]
     tolerance = 1e-9 * np.abs(values).max(axis=0)
     return (np.abs(steps - steps[0]).max(axis=0) <= tolerance) & (steps[0] != 0.0)

@@ -26,6 +26,7 @@ class Rows:
         context_columns: C names.
         gridded: [D], which columns the model dequantizes; None: none.
         dtype: what a model computes in.
+        places: [N], where rows are among those they were drawn from; None: all rows.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Rows:
     context_columns: tuple[str, ...] = ()
     gridded: np.ndarray | None = None
     dtype: str = "float32"
+    places: np.ndarray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,7 +61,9 @@ class Rows:
     def some(self) -> "Rows":
         """At most 20,000 of the rows, the same ones each time, in float64."""
         context = None if self.context is None else some(self.context)
-        return dataclasses.replace(self, values=some(self.values), context=context)
+        return dataclasses.replace(
+            self, values=some(self.values), context=context, places=None
+        )
 
 
 def some(values: np.ndarray, limit: int = _SOME) -> np.ndarray:

@@ -12,6 +12,7 @@ from tfp_flows.screening.words import Argument, listing
 __all__ = [
     "discrete_columns",
     "num_distinct",
+    "repeat_by_nature",
     "repeated_rows",
     "unbounded",
     "unreadable",
@@ -61,7 +62,7 @@ def unbounded(rows: Rows) -> Iterator[Words]:
             "density is infinite: leave it out with ",
             Argument("exclude", [name]),
         )
-    counters = columns.counting(rows.values)
+    counters = columns.counting(rows.values, rows.places)
     if counters.any():
         name = rows.columns[int(np.argmax(counters))]
         yield (
@@ -125,16 +126,20 @@ def discrete_columns(rows: Rows) -> Iterator[Words]:
 
 
 def num_distinct(rows: Rows) -> int:
-    """Returns how many rows differ; N where no column is continuous.
+    """Returns how many rows differ; N where they repeat by nature: no copies then."""
+    if repeat_by_nature(rows):
+        return len(rows.values)
+    return len(np.unique(row_keys(*rows.blocks)))
 
-    There rows repeat by nature, and are not copies.
-    """
+
+def repeat_by_nature(rows: Rows) -> bool:
+    """Whether no column is continuous, so that equal rows are no copies."""
     values = rows.continuous().values
     # In turn: most tables have a continuous column among the first.
-    for column in (values[:, [index]] for index in range(values.shape[1])):
-        if not repeats.whole(column)[0] and not repeats.spikes(column):
-            return len(np.unique(row_keys(*rows.blocks)))
-    return len(rows.values)
+    return not any(
+        not repeats.whole(column)[0] and not repeats.spikes(column)
+        for column in (values[:, [index]] for index in range(values.shape[1]))
+    )
 
 
 def repeated_rows(rows: Rows) -> Iterator[Words]:

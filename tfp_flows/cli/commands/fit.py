@@ -21,7 +21,9 @@ from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
 from tfp_flows.cli.training.workers import follow, launch, position, together
-from tfp_flows.screening import row_keys
+from tfp_flows.screening import finite_rows, row_keys
+from tfp_flows.screening.limits import too_large
+from tfp_flows.screening.repeats import on_grid
 
 __all__ = ["run"]
 
@@ -85,30 +87,66 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     )
     task = Task(options, table, description, split, flow, schema, place.partial)
     _check_parts(task)
-    if table.drawn_from is not None:
-        _check_all_rows(task)
-    return task
+    return task if table.drawn_from is None else _streamed(task)
 
 
-def _check_all_rows(task: Task) -> None:
-    """Refuses what needs its rows in memory, and rows beyond what columns may hold."""
-    options, table = task.options, task.table
-    asked = [("boost", options.boost), ("split", options.split == "tail" and "tail")]
-    for name, value in asked:
-        if value:
+def _streamed(task: Task) -> Task:
+    """The run with what it reads from the files, which is checked.
+
+    The options say how many rows were kept: where memory differs a run goes on with as
+    many.
+    """
+    table, most = task.table, task.table.drawn_from.most  # type: ignore[union-attr]
+    tail = "tail" if task.options.split == "tail" else None
+    for name, value in (("boost", task.options.boost), ("split", tail)):
+        if value is not None:
             raise data.DataError(
                 f"{table.name}: ",
                 data.Argument(name, value),
-                f" needs all {table.drawn_from:,} rows in memory, where "
-                f"{table.num_rows:,} may be: leave it out, or give a larger ",
+                f" needs all rows in memory, where {most:,} may be: leave it out, or "
+                "give a larger ",
                 data.Argument("rows_in_memory"),
             )
-    schema = task.schema
-    if not (schema.bounds or schema.integer_columns):
-        return
-    for values, _ in data.stream_rows(options.data, schema, 65_536):
-        rows = data.Table(table.name, values, table.columns)
-        data.check_bounds(rows.drop_invalid(), schema.bounds, schema.integer_columns)
+    _check_all_rows(task)
+    options = dataclasses.replace(task.options, rows_in_memory=most)
+    task = dataclasses.replace(task, options=options)
+    return dataclasses.replace(task, num_streamed=task.streamed.count())  # type: ignore[union-attr]
+
+
+def _check_all_rows(task: Task) -> None:
+    """Refuses numbers that columns may not hold, in rows that are not kept either."""
+    table, schema = task.table, task.schema
+    steps, first = np.array(schema.steps), 1
+    gridded = np.flatnonzero(steps)
+    plain = dataclasses.replace(schema, integer_columns=(), grid_steps=())
+    for values, context in data.stream_rows(task.options.data, plain, 16_384):
+        blocks = [values] if context is None else [values, context]
+        kept = np.logical_and.reduce([finite_rows(block) for block in blocks])
+        rows = data.Table(
+            name=table.name,
+            values=values[kept],
+            columns=table.columns,
+            row_numbers=first + np.flatnonzero(kept),
+        )
+        first += len(values)
+        if not rows.num_rows:
+            continue
+        for words in too_large(rows.rows()):
+            raise data.DataError(f"{table.name}: ", *words)
+        data.check_bounds(rows, schema.bounds, schema.integer_columns)
+        off = ~on_grid(rows.values[:, gridded], steps[gridded])
+        if off.any():
+            row, index = np.argwhere(off)[0]
+            name = table.columns[gridded[index]]
+            raise data.DataError(
+                f"{table.name}: column {name!r} holds "
+                f"{rows.values[row, gridded[index]]:g} in row {rows.row_number(row)}, "
+                f"no multiple of {steps[gridded[index]]:g} as in the rows that are "
+                "kept: take ",
+                data.Argument("integers", "continuous"),
+                ", or leave it out with ",
+                data.Argument("exclude", [name]),
+            )
 
 
 def _keys_of_copies(
@@ -144,15 +182,15 @@ def _check_categories(train: data.Table) -> None:
             if train.context is not None and not train.context[:, column].any():
                 raise data.DataError(
                     f"{train.name}: {text!r} in column {name!r} is in none of the "
-                    f"{train.num_rows:,} training rows: join rare texts, or leave the "
-                    f"column out with --exclude {name}"
+                    f"{train.num_rows:,} training rows in memory: join rare texts, or "
+                    f"leave the column out with --exclude {name}"
                 )
 
 
 def _check_features(table: data.Table) -> None:
     """Refuses a constant among the features that nobody named."""
-    if table.context is None:
-        return
+    if table.context is None or table.drawn_from is not None:
+        return  # of a rare text there may be no example among the rows kept
     constant = table.context.min(axis=0) == table.context.max(axis=0)
     if constant.any():
         name = table.context_columns[int(np.argmax(constant))]

@@ -152,8 +152,9 @@ def add_table_options(group: argparse._ArgumentGroup) -> None:
         "--rows-in-memory",
         type=integer(100),
         metavar="N",
-        help="most rows to keep, drawn at random: of more, training reads the files "
-        "anew each epoch, and all else looks at those kept (what fits into memory)",
+        help="most rows of files to keep, drawn at random: of more, training reads the "
+        "files anew each epoch, all else looks at those kept; a sorted file is mixed "
+        "in part only (what half of the memory works on)",
     )
     group.add_argument(
         "--split",

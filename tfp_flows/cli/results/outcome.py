@@ -141,6 +141,7 @@ def _write_metrics(
         "start": progress.start,
         **validation,
         "rows": task.counts,
+        "rows_in_memory": task.table.num_rows,
         "held_out": [result._asdict() for result in results],
         "linear_floor": floor._asdict(),
         **({} if forecasts is None else {"forecasts": forecasts.record()}),

@@ -9,112 +9,43 @@ import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import files_of, stream_rows
 from tfp_flows.models import DensityModel
 from tfp_flows.models.array_batches import array_batches, untuned
-from tfp_flows.screening import finite_rows, row_keys
 
 __all__ = ["batches_of", "training_batches", "validation_batches"]
-
-# Rows read at once, of how many files in turns, and numbers that are shuffled at once.
-_BLOCK, _FILES, _SHUFFLED = 16_384, 4, 2**24
 
 
 def batches_of(
     task: Task, model: DensityModel, *, first_epoch: int = 0
 ) -> tuple[tf.data.Dataset, int]:
-    """As `training_batches`, of the rows that a run trains on.
-
-    Those that are not in memory are read anew in each epoch: blocks of some files in
-    turns, the files in an order drawn from (seed, epoch), shuffled with as many others
-    as are held at once. Held-out rows, and rows that are equal to one, are left out.
-    """
-    if task.table.drawn_from is None:
+    """As `training_batches`, of the rows that a run trains on, in memory or not."""
+    size, seed, streamed = task.batch_size, task.options.seed, task.streamed
+    if streamed is None:
         return training_batches(
             *event_arrays(model, task.train.values, task.train.context),
             task.train.relative_weight,
-            batch_size=task.batch_size,
-            seed=task.options.seed,
+            batch_size=size,
+            seed=seed,
             first_epoch=first_epoch,
         )
-    size, steps = task.batch_size, task.num_training_rows // task.batch_size
-    parts = task.validation, task.test
-    held_out = np.unique(
-        np.concatenate([row_keys(*part.rows().blocks) for part in parts])
-    )
+    steps, width = task.num_training_rows // size, len(task.schema.columns)
+    is_conditional = bool(task.schema.context_columns)
 
     def batches() -> Iterator[tuple]:
         for epoch in itertools.count(first_epoch):
-            rng = np.random.default_rng([task.options.seed, epoch])
-            # Where copies are left out the files hold less than an epoch: read on.
-            passes = (_read(task, held_out, rng) for _ in itertools.count())
-            rows = _batched(itertools.chain.from_iterable(passes), size)
-            for values, context in itertools.islice(rows, steps):
-                x, given = event_arrays(model, values, context)
-                yield _element(x if given is None else (x, given))
+            rows = streamed.batches(size, np.random.default_rng([seed, epoch]))
+            for some in itertools.islice(rows, steps):
+                context = some[:, width:] if is_conditional else None
+                x, given = event_arrays(model, some[:, :width], context)
+                yield _element((x, given) if is_conditional else x)
 
     event, dtype = model.distribution.event_shape, model.distribution.dtype
     spec: Any = tf.TensorSpec([size, *event], dtype)
-    if task.table.context_columns:
-        given = tf.TensorSpec([size, len(task.table.context_columns)], dtype)
+    if is_conditional:
+        given = tf.TensorSpec([size, len(task.schema.context_columns)], dtype)
         spec = (spec, given)
     found = tf.data.Dataset.from_generator(batches, output_signature=(spec,))
     return untuned(found.prefetch(4)), steps
-
-
-_Rows = tuple[np.ndarray, np.ndarray | None]
-
-
-def _read(task: Task, held_out: np.ndarray, rng: np.random.Generator) -> Iterator:
-    """Yields the training rows of all files once, some thousands at a time, mixed."""
-    most = max(task.batch_size, _SHUFFLED // len(task.schema.names))
-    pool: list[_Rows] = []
-    for values, context in _blocks(task, rng):
-        keys = row_keys(values, context)
-        place = np.searchsorted(held_out, keys).clip(max=len(held_out) - 1)
-        kept = finite_rows(values) & (held_out[place] != keys)
-        if context is not None:
-            kept &= finite_rows(context)
-        pool.append((values[kept], None if context is None else context[kept]))
-        if sum(len(rows) for rows, _ in pool) >= most:
-            yield _mixed(pool, rng)
-            pool = []
-    if pool:
-        yield _mixed(pool, rng)
-
-
-def _blocks(task: Task, rng: np.random.Generator) -> Iterator[_Rows]:
-    files = rng.permutation(np.array(files_of(task.options.data), object))
-    waiting = [stream_rows(file, task.schema, _BLOCK) for file in files]
-    while waiting:
-        for reader in waiting[:_FILES]:
-            block = next(reader, None)
-            if block is None:
-                waiting.remove(reader)
-            else:
-                yield block
-
-
-def _mixed(pool: list[_Rows], rng: np.random.Generator) -> _Rows:
-    values, context = zip(*pool, strict=True)
-    order = rng.permutation(sum(map(len, values)))
-    given = None if context[0] is None else np.concatenate(context)[order]
-    return np.concatenate(values)[order], given
-
-
-def _batched(pools: Iterator[_Rows], size: int) -> Iterator[_Rows]:
-    """Yields `size` rows at a time; what a pool leaves goes into the next batch."""
-    left: list[_Rows] = []
-    for values, context in pools:
-        if left:
-            first, given = left.pop()
-            values = np.concatenate([first, values])
-            context = None if given is None else np.concatenate([given, context])
-        whole = len(values) // size * size
-        for start in range(0, whole, size):
-            rows = slice(start, start + size)
-            yield values[rows], None if context is None else context[rows]
-        left = [(values[whole:], None if context is None else context[whole:])]
 
 
 def training_batches(

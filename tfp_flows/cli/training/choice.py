@@ -197,7 +197,8 @@ def _trial(task: Task, whiten: bool) -> float:
     )
     x, context = train
     model.adapt(x, context)
-    batches, _ = training_batches(x, context, batch_size=task.batch_size, seed=seed)
+    rows = min(task.batch_size, len(x))
+    batches, _ = training_batches(x, context, batch_size=rows, seed=seed)
     if is_matched:
         match(task, model, batches, _MATCHING_STEPS)
     else:

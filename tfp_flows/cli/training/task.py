@@ -19,12 +19,13 @@ class Task:
 
     Attributes:
         options: what was asked for.
-        table: all rows.
+        table: all rows, or those that are kept of more.
         description: of the table.
         split: which rows are for what.
         flow: name of the architecture.
         schema: what a row holds, and which columns to dequantize.
         folder: where to write.
+        num_streamed: how many rows an epoch reads; None of rows in memory.
     """
 
     options: FitOptions
@@ -34,10 +35,11 @@ class Task:
     flow: str
     schema: data.Schema
     folder: pathlib.Path
+    num_streamed: int | None = None
 
     @functools.cached_property
     def train(self) -> data.Table:
-        """The rows to fit to."""
+        """The rows to fit to, those of them that are in memory."""
         return self.table.take(self.split.train)
 
     @functools.cached_property
@@ -52,10 +54,20 @@ class Task:
 
     @property
     def num_training_rows(self) -> int:
-        """How many rows an epoch visits: of more than `train` those in the files."""
+        """How many rows an epoch visits: those of `train`, or of files."""
+        return self.num_streamed or self.train.num_rows
+
+    @functools.cached_property
+    def streamed(self) -> data.StreamedRows | None:
+        """The rows to fit to where they are not in memory."""
         if self.table.drawn_from is None:
-            return self.train.num_rows
-        return self.table.drawn_from - self.validation.num_rows - self.test.num_rows
+            return None
+        return data.StreamedRows(
+            self.options.data,
+            self.schema,
+            (self.validation, self.test),
+            copies=not self.table.repeats_by_nature,
+        )
 
     @property
     def batch_size(self) -> int:
