@@ -75,7 +75,9 @@ def main(
     keras.utils.set_random_seed(0)
     x = sample_particles(SYSTEM, num_rows + HELD_OUT).astype("float32")
     rows, held_out = x[:num_rows], x[num_rows:]
-    print(f"virial of the data {np.mean(SYSTEM.virial(x)):.2f}, of exp(−U) 6")
+    virial = np.asarray(SYSTEM.virial(x))
+    error = virial.std() / len(virial) ** 0.5
+    print(f"virial of the data {virial.mean():.2f} ± {error:.2f}, of exp(−U) 6")
     flow = equivariant_flow(SYSTEM.num_particles, SYSTEM.dimension, seed=0)
     model = FlowModel(flow, objective=FlowMatching(coupling="orbit"))
     train(model, rows, epochs, 4e-3)
