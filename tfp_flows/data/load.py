@@ -58,8 +58,8 @@ def read_table(path: str | pathlib.Path, **options: Any) -> Table:
             weights: name of the column that holds the rows' weights.
             drop_invalid: leave out rows with NaN or infinities, and count them.
             missing: cells that stand for a missing number, such as `["?", "-999"]`.
-            rows_in_memory: the most rows to keep, drawn at random; "auto" for what half
-                of the memory works on, None for all.
+            rows_in_memory: the most rows to keep, drawn at random; a fraction for what
+                such a share of the memory works on, None for all.
             header: "yes" if a first line of numbers holds names, "no" if it is a row,
                 "auto" to take it for names where it is unlike the rows.
 
@@ -92,7 +92,7 @@ def _read(
     drop_invalid: bool = False,
     missing: Sequence[str] = (),
     header: Literal["yes", "no", "auto"] = "auto",
-    rows_in_memory: int | Literal["auto"] | None = None,
+    rows_in_memory: float | None = None,
 ) -> Table:
     source = open_rows(where, _HEADER[header], tuple(missing))
     if header == "no" and source.header is None:
@@ -106,11 +106,12 @@ def _read(
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)
     features = () if target is None else schema.context_columns
-    if rows_in_memory == "auto":
-        rows_in_memory = rows_that_fit(len(names))
+    most = rows_in_memory
     if not files_of(where)[0].exists():
-        rows_in_memory = None  # the rows of a built-in set are there already
-    drawn, names, ordered = _rows_of(source, names, features, missing, rows_in_memory)
+        most = None  # the rows of a built-in set are there already
+    elif most is not None and most < 1:
+        most = rows_that_fit(len(names), most)
+    drawn, names, ordered = _rows_of(source, names, features, missing, most)
     rows, size = drawn.rows, len(schema.columns)
     context_columns = names[size : len(names) - (weights is not None)]
     schema = dataclasses.replace(
@@ -137,7 +138,7 @@ def _rows_of(
     names: Sequence[str],
     features: Sequence[str],
     missing: Sequence[str],
-    most: int | None,
+    most: float | None,
 ) -> tuple[Drawn, tuple[str, ...], tuple[Category, ...]]:
     """Rows, names of their columns, and the categories of those features of text."""
     categories = Categories(source.where, {})
@@ -150,7 +151,7 @@ def _rows_of(
         whole=True,
         categories=categories,
     )
-    drawn = draw_rows(batches, most)
+    drawn = draw_rows(batches, None if most is None else int(most))
     ordered = categories.in_order()
     rows, names = expand(drawn.rows, names, ordered, categories.texts)
     return dataclasses.replace(drawn, rows=rows), names, ordered

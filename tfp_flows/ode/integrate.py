@@ -53,11 +53,12 @@ class Record(NamedTuple):
 def carried(values: Any) -> Any:
     """Returns tensors that a loop carries, in its body, safe to be terms of a sum.
 
-    Of a graph above 200 MB TensorFlow makes sums of three terms and more running ones,
-    in a buffer that is there as soon as the first term is. A bare loop variable is
-    there once after the last iteration, too: the buffer is left over, and the second
-    call of the graph fails with "Already exists". What stands between ends with the
-    loop, and of operations that change nothing it is one that no optimizer removes.
+    In graphs that TensorFlow's memory optimizer takes for larger than 200 MB it makes
+    of a sum of three terms and more a temporary variable, created with its first term.
+    Where that is the bare loop variable, it is created once more as the loop ends, and
+    never destroyed: the next call fails with AlreadyExistsError. An operation between
+    the two does not run then, and of those without effect `ensure_shape` alone is left
+    in place by all optimizers.
     """
     return tf.nest.map_structure(lambda one: tf.ensure_shape(one, one.shape), values)
 

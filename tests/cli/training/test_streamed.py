@@ -72,7 +72,7 @@ def test_the_rows_kept_are_drawn_from_all(tmp_path):
     assert counts.sum() == 500
     assert np.abs(counts - 100).max() < 40
     assert data.load(pattern, rows_in_memory=2000).drawn_from is None
-    whole = data.load(pattern, rows_in_memory="auto")
+    whole = data.load(pattern, rows_in_memory=0.5)
     assert whole.fingerprint() == data.load(pattern).fingerprint()
     assert table.fingerprint() != whole.take(table.row_numbers - 1).fingerprint()
 
@@ -233,3 +233,20 @@ def test_images_and_features_of_text(tmp_path):
 
 def test_sets_that_the_package_draws_stay_whole():
     assert data.load("moons", rows_in_memory=500).num_rows == 20_000
+
+
+def test_a_file_that_vanishes_ends_the_run_in_one_line(
+    no_pages, tmp_path, monkeypatch, refused
+):
+    pattern = write_parts(tmp_path / "parts")
+    count = streamed.StreamedRows.count
+
+    def count_and_remove(rows):
+        found = count(rows)
+        (tmp_path / "parts" / "3.parquet").write_text("")
+        return found
+
+    monkeypatch.setattr(streamed.StreamedRows, "count", count_and_remove)
+    words = ["fit", pattern, "--rows-in-memory", "500", "--base", "gaussian"]
+    words += ["--epochs", "2", "--quiet", "--out", str(tmp_path / "run")]
+    assert "3.parquet" in refused(*words)

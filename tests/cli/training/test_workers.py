@@ -70,7 +70,7 @@ def test_a_signal_to_the_launcher_ends_its_workers(monkeypatch):
 
 def test_a_worker_ends_when_its_launcher_is_gone():
     code = f"from {workers.__name__} import *; end_with_launcher(); {WAIT}"
-    environment = {**os.environ, workers._LAUNCHED: "yes"}
+    environment = {**os.environ, workers._LAUNCHED: "2"}
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, env=environment
     ) as worker:

@@ -20,12 +20,20 @@ from tfp_flows.cli.runs.options import FitOptions
 from tfp_flows.cli.startup import load_tensorflow
 from tfp_flows.cli.training.progress import Progress
 from tfp_flows.cli.training.task import Task
-from tfp_flows.cli.training.workers import follow, launch, position, together
+from tfp_flows.cli.training.workers import (
+    follow,
+    launch,
+    local_workers,
+    position,
+    together,
+)
 from tfp_flows.screening import finite_rows, row_keys
 from tfp_flows.screening.limits import too_large
 from tfp_flows.screening.repeats import on_grid
 
 __all__ = ["run"]
+
+_SHARE_OF_MEMORY = 0.5
 
 
 def run(namespace: argparse.Namespace) -> None:
@@ -53,9 +61,8 @@ def _prepare(options: FitOptions, place: RunDir) -> Task:
     if options.data in data.PARTICLE_SETS:
         # Drawn with its help, before anything else loads it.
         load_tensorflow()
-    table = load_table(
-        options, options.data, rows_in_memory=options.rows_in_memory or "auto"
-    )
+    most = options.rows_in_memory or _SHARE_OF_MEMORY / local_workers()
+    table = load_table(options, options.data, rows_in_memory=most)
     description = data.describe(table)
     print(description.text(), flush=True)
     if options.target and not options.context:

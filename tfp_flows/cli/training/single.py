@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays, rows_at_a_time
 from tfp_flows.cli.runs.files import reading
-from tfp_flows.cli.training.batches import batches_of, validation_batches
+from tfp_flows.cli.training.batches import (
+    batches_of,
+    in_own_words,
+    validation_batches,
+)
 from tfp_flows.cli.training.checkpoint import Checkpoint, likelihood_of
 from tfp_flows.cli.training.choice import Starts
 from tfp_flows.cli.training.matching import match_velocity
@@ -35,10 +39,11 @@ def train_flow(task: Task) -> tuple[FlowModel, Progress]:
     Raises:
         RunError: the loss is no longer a number.
     """
-    model, progress = start(task, _new_model)
-    is_finished = progress.wait >= task.options.patience
-    if progress.epoch < task.options.epochs and not is_finished:
-        _fit(task, model, progress)
+    with in_own_words(task):
+        model, progress = start(task, _new_model)
+        is_finished = progress.wait >= task.options.patience
+        if progress.epoch < task.options.epochs and not is_finished:
+            _fit(task, model, progress)
     with reading(task.folder / progress.best):
         best = keras.models.load_model(task.folder / progress.best, compile=False)
     return best, progress

@@ -18,7 +18,14 @@ from collections.abc import Iterator
 from tfp_flows.cli.errors import RunError, RunInterrupted
 from tfp_flows.cli.startup import load_tensorflow
 
-__all__ = ["end_with_launcher", "follow", "launch", "position", "together"]
+__all__ = [
+    "end_with_launcher",
+    "follow",
+    "launch",
+    "local_workers",
+    "position",
+    "together",
+]
 
 _LOOK_EVERY = 0.2  # seconds
 _GRACE = 20.0
@@ -34,6 +41,11 @@ def position() -> int | None:
 
     place = place_of_worker()
     return None if place is None else place[0]
+
+
+def local_workers() -> int:
+    """Returns how many processes of this run `launch` has started on this machine."""
+    return int(os.environ.get(_LAUNCHED, "1"))
 
 
 def launch(words: list[str], count: int) -> None:
@@ -95,7 +107,7 @@ def _start(
         "TF_NUM_INTRAOP_THREADS": str(threads),
         **os.environ,
         "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
-        _LAUNCHED: "yes",
+        _LAUNCHED: str(len(ports)),
     }
     with log.open("w") as stream:
         return subprocess.Popen(

@@ -80,9 +80,9 @@ def rows_at_a_time(num_columns: int) -> int:
     return max(1, min(_MOST_ROWS, _MOST_NUMBERS // num_columns))
 
 
-def rows_that_fit(num_columns: int) -> int:
-    """Returns how many rows of so many columns a half of the memory works on."""
+def rows_that_fit(num_columns: int, share: float) -> int:
+    """Returns how many rows of so many columns a share of the memory works on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if _LIMITS.exists() and (limit := _LIMITS.read_text().strip()).isdigit():
         memory = min(memory, int(limit))
-    return memory // 2 // (_BYTES_A_NUMBER * num_columns)
+    return int(share * memory) // (_BYTES_A_NUMBER * num_columns)
