@@ -89,6 +89,7 @@ def test_the_lock_ends_with_its_process(start, tables, tmp_path, monkeypatch, en
     dead = start(*words)
     wait_for_training(dead)
     dead.send_signal(end)
+    dead.wait(60)  # the end of its input would let it go on
     _, said = dead.communicate()
     if end == signal.SIGINT:
         assert dead.returncode == 130
