@@ -74,9 +74,9 @@ ROOMS = {
             "load",
             "split",
             "stream",
-            "streamed",
             "weights",
         },
+        {"streamed"},
     ],
     "diagnostics": [
         {

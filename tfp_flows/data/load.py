@@ -20,7 +20,6 @@ from tfp_flows.data.weights import check_weight
 
 __all__ = ["load", "load_like", "read_table"]
 
-_ROWS_AT_A_TIME = 65_536
 _HEADER = {"yes": True, "no": False, "auto": None}
 
 
@@ -74,7 +73,8 @@ def load_like(
     source: str | pathlib.Path, schema: Schema, *, drop_invalid: bool = False
 ) -> Table:
     """Loads rows that follow the schema of the data a model was fitted to."""
-    values, context = zip(*stream_rows(source, schema, _ROWS_AT_A_TIME), strict=True)
+    size = rows_at_a_time(len(schema.names))
+    values, context = zip(*stream_rows(source, schema, size), strict=True)
     joined = np.concatenate(context) if schema.context_columns else None
     table = _table(source, schema, np.concatenate(values), joined)
     return table.drop_invalid() if drop_invalid else table
@@ -106,11 +106,7 @@ def _read(
     schema = dataclasses.replace(schema, header=source.header, missing=tuple(missing))
     names = schema.names if weights is None else (*schema.names, weights)
     features = () if target is None else schema.context_columns
-    most = rows_in_memory
-    if not files_of(where)[0].exists():
-        most = None  # the rows of a built-in set are there already
-    elif most is not None and most < 1:
-        most = rows_that_fit(len(names), most)
+    most = _most_rows(where, len(names), rows_in_memory)
     drawn, names, ordered = _rows_of(source, names, features, missing, most)
     rows, size = drawn.rows, len(schema.columns)
     context_columns = names[size : len(names) - (weights is not None)]
@@ -133,17 +129,26 @@ def _read(
     return table
 
 
+def _most_rows(
+    where: str | pathlib.Path, num_columns: int, asked: float | None
+) -> int | None:
+    """How many rows to keep; all of a built-in set, which are there already."""
+    if asked is None or not files_of(where)[0].exists():
+        return None
+    return int(asked) if asked >= 1 else rows_that_fit(num_columns, asked)
+
+
 def _rows_of(
     source: Source,
     names: Sequence[str],
     features: Sequence[str],
     missing: Sequence[str],
-    most: float | None,
+    most: int | None,
 ) -> tuple[Drawn, tuple[str, ...], tuple[Category, ...]]:
     """Rows, names of their columns, and the categories of those features of text."""
     categories = Categories(source.where, {})
     if features:
-        text = source.columns_of_text(features, _ROWS_AT_A_TIME)
+        text = source.columns_of_text(features, rows_at_a_time(len(features)))
         categories.texts.update({name: [] for name in text})
     batches = source.batches(
         *(names, rows_at_a_time(len(names))),
@@ -151,7 +156,7 @@ def _rows_of(
         whole=True,
         categories=categories,
     )
-    drawn = draw_rows(batches, None if most is None else int(most))
+    drawn = draw_rows(batches, most)
     ordered = categories.in_order()
     rows, names = expand(drawn.rows, names, ordered, categories.texts)
     return dataclasses.replace(drawn, rows=rows), names, ordered

@@ -1,15 +1,19 @@
 """Rows to train on that are not kept in memory, but read from their files anew."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfp_flows.data.errors import DataError
+from tfp_flows.data.bounds import check_bounds
+from tfp_flows.data.errors import Argument, DataError
 from tfp_flows.data.sources.parts import files_of
 from tfp_flows.data.stream import stream_rows
 from tfp_flows.data.table import Schema, Table
 from tfp_flows.screening import finite_rows, row_keys
+from tfp_flows.screening.limits import too_large
+from tfp_flows.screening.repeats import on_grid
 
 __all__ = ["StreamedRows"]
 
@@ -35,31 +39,60 @@ class StreamedRows:
         self._keys, counts = np.unique(np.concatenate(keys), return_counts=True)
         self._counts = np.full_like(counts, np.iinfo("int64").max) if copies else counts
         self._width = len(schema.names)
+        self.failure: DataError | None = None
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yields batches of exactly so many rows, [size, D + C], without an end.
 
         Files are read in an order drawn anew, a block of each of four in turns, and
-        mixed with as many rows as are held at once.
+        mixed with as many rows as are held at once. What ends the reading is kept in
+        `failure`, whoever else catches it.
         """
         left = np.zeros([0, self._width])
-        for _ in itertools.count():
-            seen = 0
-            for pool in self._pools(rng):
-                seen += len(pool)
+        try:
+            for pool in itertools.chain.from_iterable(
+                self._pools(rng) for _ in itertools.count()
+            ):
                 rows = np.concatenate([left, pool])
                 whole = len(rows) // size * size
                 yield from np.split(rows[:whole], whole // size) if whole else ()
                 left = rows[whole:]
-            if not seen:
-                raise DataError(
-                    f"{self._source}: no row is left to train on: all are equal to "
-                    "rows held out"
-                )
+        except DataError as error:
+            self.failure = error
+            raise
 
-    def count(self) -> int:
-        """How many rows one reading has."""
-        return sum(map(len, self._kept(np.random.default_rng(0))))
+    def checked_count(self, table: Table) -> int:
+        """Checks every row as those in memory were, and returns how many to train on.
+
+        Args:
+            table: those in memory.
+
+        Raises:
+            DataError: a number is beyond float32, outside of its column's bounds or
+                off its grid; or no row is left.
+        """
+        left, first, count = self._counts.copy(), 1, 0
+        plain = dataclasses.replace(self._schema, integer_columns=(), grid_steps=())
+        for values, context in stream_rows(self._source, plain, self._block):
+            rows = values if context is None else np.hstack([values, context])
+            kept = finite_rows(rows)
+            if kept.any():
+                some = dataclasses.replace(
+                    table,
+                    values=values[kept],
+                    context=None if context is None else context[kept],
+                    row_numbers=first + np.flatnonzero(kept),
+                    drawn_from=None,
+                )
+                _check(some, self._schema)
+                count += int((~self._is_held_out(rows[kept], left)).sum())
+            first += len(rows)
+        if not count:
+            raise DataError(
+                f"{table.name}: no row is left to train on: all are equal to rows held "
+                "out"
+            )
+        return count
 
     def _pools(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         pool: list[np.ndarray] = []
@@ -95,10 +128,8 @@ class StreamedRows:
         return out
 
     def _blocks(self, rng: np.random.Generator) -> Iterator[tuple]:
-        size = _SHUFFLED // self._width // (2 * _FILES)
-        size = int(np.clip(size, 1, _MOST_ROWS))
         files = rng.permutation(np.array(files_of(self._source), object))
-        waiting = [stream_rows(file, self._schema, size) for file in files]
+        waiting = [stream_rows(file, self._schema, self._block) for file in files]
         while waiting:
             for reader in waiting[:_FILES]:
                 block = next(reader, None)
@@ -106,3 +137,27 @@ class StreamedRows:
                     waiting.remove(reader)
                 else:
                     yield block
+
+    @property
+    def _block(self) -> int:
+        """Rows that are read at once."""
+        return int(np.clip(_SHUFFLED // self._width // (2 * _FILES), 1, _MOST_ROWS))
+
+
+def _check(rows: Table, schema: Schema) -> None:
+    for words in too_large(rows.rows()):
+        raise DataError(f"{rows.name}: ", *words)
+    check_bounds(rows, schema.bounds, schema.integer_columns)
+    for index in np.flatnonzero(schema.steps):
+        column, step = rows.values[:, index], schema.steps[index]
+        off = np.flatnonzero(~on_grid(column, step))
+        if len(off):
+            name = rows.columns[index]
+            raise DataError(
+                f"{rows.name}: column {name!r} holds {column[off[0]]:g} in row "
+                f"{rows.row_number(int(off[0]))}, no multiple of {step:g} as in the "
+                "rows that are kept: take ",
+                Argument("integers", "continuous"),
+                ", or leave it out with ",
+                Argument("exclude", [name]),
+            )

@@ -14,8 +14,6 @@ __all__ = ["nearest_in_orbits", "nearest_overall"]
 _ROWS, _CONFIGURATIONS, _PLANAR = 1024, 32, 256
 # Few enough particles that all their orders can be tried.
 _FEW = 4
-# Draws whose orders are tried at once: their products stay in the cache.
-_IN_CACHE = 16
 
 
 def nearest_overall(
@@ -123,20 +121,17 @@ def _best_of_all(u: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `_assigned_particles`, of all orders of few particles in the plane."""
     orders = np.array(list(itertools.permutations(range(u.shape[1]))))
     u, z = (np.pad(x, [(0, 0), (0, 0), (0, 2 - x.shape[2])]) for x in (u, z))
-    best, scores = [], []
-    for start in range(0, len(z), _IN_CACHE):
-        some = z[start : start + _IN_CACHE, orders]
-        x, y = (some[..., axis].reshape(-1, u.shape[1]).T for axis in (0, 1))
-        products = [u[..., i] @ one for i, one in ((0, x), (1, y), (0, y), (1, x))]
-        # As complex numbers: the larger one of |Σ ū z|², of z turned, and |Σ u z|², of
-        # z mirrored.
-        squares = 2 * np.abs(products[0] * products[1] - products[2] * products[3])
-        for product in products:
-            squares += np.square(product, out=product)
-        squares = squares.reshape(len(u), len(some), -1)
-        best.append(squares.argmax(axis=-1))
-        scores.append(np.sqrt(squares.max(axis=-1)))
-    return orders[np.concatenate(best, axis=1)], np.concatenate(scores, axis=1)
+    rows = np.concatenate([u[..., 0], u[..., 1]], axis=1)
+    x, y = (z[:, orders, axis].reshape(-1, u.shape[1]).T for axis in (0, 1))
+
+    def square(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return (rows @ np.concatenate([first, second])) ** 2
+
+    # As complex numbers: |Σ ū z| is Σ of products of z turned, |Σ u z| of z mirrored.
+    turned = square(x, y) + square(y, -x)
+    squares = np.maximum(turned, square(x, -y) + square(y, x))
+    squares = squares.reshape(len(u), len(z), -1)
+    return orders[squares.argmax(axis=-1)], np.sqrt(squares.max(axis=-1))
 
 
 def _assigned(costs: np.ndarray) -> np.ndarray:

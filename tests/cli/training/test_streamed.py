@@ -239,14 +239,14 @@ def test_a_file_that_vanishes_ends_the_run_in_one_line(
     no_pages, tmp_path, monkeypatch, refused
 ):
     pattern = write_parts(tmp_path / "parts")
-    count = streamed.StreamedRows.count
+    count = streamed.StreamedRows.checked_count
 
-    def count_and_remove(rows):
-        found = count(rows)
+    def count_and_remove(rows, table):
+        found = count(rows, table)
         (tmp_path / "parts" / "3.parquet").write_text("")
         return found
 
-    monkeypatch.setattr(streamed.StreamedRows, "count", count_and_remove)
+    monkeypatch.setattr(streamed.StreamedRows, "checked_count", count_and_remove)
     words = ["fit", pattern, "--rows-in-memory", "500", "--base", "gaussian"]
     words += ["--epochs", "2", "--quiet", "--out", str(tmp_path / "run")]
     assert "3.parquet" in refused(*words)

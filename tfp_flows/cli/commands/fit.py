@@ -27,12 +27,11 @@ from tfp_flows.cli.training.workers import (
     position,
     together,
 )
-from tfp_flows.screening import finite_rows, row_keys
-from tfp_flows.screening.limits import too_large
-from tfp_flows.screening.repeats import on_grid
+from tfp_flows.screening import row_keys
 
 __all__ = ["run"]
 
+# That a table is worked on in, with all its copies; the rest is the model's.
 _SHARE_OF_MEMORY = 0.5
 
 
@@ -114,46 +113,11 @@ def _streamed(task: Task) -> Task:
                 "give a larger ",
                 data.Argument("rows_in_memory"),
             )
-    _check_all_rows(task)
-    options = dataclasses.replace(task.options, rows_in_memory=most)
-    task = dataclasses.replace(task, options=options)
-    return dataclasses.replace(task, num_streamed=task.streamed.count())  # type: ignore[union-attr]
-
-
-def _check_all_rows(task: Task) -> None:
-    """Refuses numbers that columns may not hold, in rows that are not kept either."""
-    table, schema = task.table, task.schema
-    steps, first = np.array(schema.steps), 1
-    gridded = np.flatnonzero(steps)
-    plain = dataclasses.replace(schema, integer_columns=(), grid_steps=())
-    for values, context in data.stream_rows(task.options.data, plain, 16_384):
-        blocks = [values] if context is None else [values, context]
-        kept = np.logical_and.reduce([finite_rows(block) for block in blocks])
-        rows = data.Table(
-            name=table.name,
-            values=values[kept],
-            columns=table.columns,
-            row_numbers=first + np.flatnonzero(kept),
-        )
-        first += len(values)
-        if not rows.num_rows:
-            continue
-        for words in too_large(rows.rows()):
-            raise data.DataError(f"{table.name}: ", *words)
-        data.check_bounds(rows, schema.bounds, schema.integer_columns)
-        off = ~on_grid(rows.values[:, gridded], steps[gridded])
-        if off.any():
-            row, index = np.argwhere(off)[0]
-            name = table.columns[gridded[index]]
-            raise data.DataError(
-                f"{table.name}: column {name!r} holds "
-                f"{rows.values[row, gridded[index]]:g} in row {rows.row_number(row)}, "
-                f"no multiple of {steps[gridded[index]]:g} as in the rows that are "
-                "kept: take ",
-                data.Argument("integers", "continuous"),
-                ", or leave it out with ",
-                data.Argument("exclude", [name]),
-            )
+    return dataclasses.replace(
+        task,
+        options=dataclasses.replace(task.options, rows_in_memory=most),
+        num_streamed=task.streamed.checked_count(table),  # type: ignore[union-attr]
+    )
 
 
 def _keys_of_copies(

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tfp_flows.cli.rows import event_arrays
 from tfp_flows.cli.training.task import Task
-from tfp_flows.data import DataError
 from tfp_flows.models import DensityModel
 from tfp_flows.models.array_batches import array_batches, untuned
 
@@ -36,7 +35,7 @@ def batches_of(
     def batches() -> Iterator[tuple]:
         for epoch in itertools.count(first_epoch):
             rows = streamed.batches(size, np.random.default_rng([seed, epoch]))
-            for some in itertools.islice(_noting(task, rows), steps):
+            for some in itertools.islice(rows, steps):
                 context = some[:, width:] if is_conditional else None
                 x, given = event_arrays(model, some[:, :width], context)
                 yield _element((x, given) if is_conditional else x)
@@ -50,22 +49,14 @@ def batches_of(
     return untuned(found.prefetch(4)), steps
 
 
-def _noting(task: Task, rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    try:
-        yield from rows
-    except DataError as error:
-        task.failures.append(error)
-        raise
-
-
 @contextlib.contextmanager
 def in_own_words(task: Task) -> Iterator[None]:
     """Raises what reading said, and not what TensorFlow makes of it."""
     try:
         yield
     except tf.errors.OpError:
-        if task.failures:
-            raise task.failures[0] from None
+        if task.streamed is not None and task.streamed.failure is not None:
+            raise task.streamed.failure from None
         raise
 
 

@@ -197,8 +197,8 @@ def _trial(task: Task, whiten: bool) -> float:
     )
     x, context = train
     model.adapt(x, context)
-    rows = min(task.batch_size, len(x))
-    batches, _ = training_batches(x, context, batch_size=rows, seed=seed)
+    batch_size = min(task.batch_size, len(x))
+    batches, _ = training_batches(x, context, batch_size=batch_size, seed=seed)
     if is_matched:
         match(task, model, batches, _MATCHING_STEPS)
     else:

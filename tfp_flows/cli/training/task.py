@@ -26,7 +26,6 @@ class Task:
         schema: what a row holds, and which columns to dequantize.
         folder: where to write.
         num_streamed: how many rows an epoch reads; None of rows in memory.
-        failures: what ended the reading of rows.
     """
 
     options: FitOptions
@@ -37,7 +36,6 @@ class Task:
     schema: data.Schema
     folder: pathlib.Path
     num_streamed: int | None = None
-    failures: list[data.DataError] = dataclasses.field(default_factory=list)
 
     @functools.cached_property
     def train(self) -> data.Table:
