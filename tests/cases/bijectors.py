@@ -1,11 +1,18 @@
 """Every exported bijector, in the variants that differ in code."""
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.cases.case import Case
 from tfp_flows import bijectors, networks, ode
-from tfp_flows.ops import Affine, RationalQuadratic, bounded_log_scale
+from tfp_flows.ops import (
+    Affine,
+    RationalQuadratic,
+    bounded_log_scale,
+    from_internal,
+    to_internal,
+)
 
 tfb = tfp.bijectors
 
@@ -53,6 +60,17 @@ def continuous(**options):
     options = {"hidden_sizes": (6, 5), "seed": 2, **F64, **options}
     solver = ode.Solver("rk4", ode.FixedSteps(40))
     return bijectors.Continuous(networks.VelocityMLP(3, **options), solver=solver)
+
+
+Z_MATRIX = [(1,), (0, 1), (2, 1, 0), (3, 1, 2, 0)]
+
+
+class Placed(Case):
+    """Molecules as `InternalCoordinates` places them: others it maps back turned."""
+
+    def points(self, rows=6):
+        x = tf.constant(super().points(rows))
+        return from_internal(to_internal(x, Z_MATRIX), Z_MATRIX).numpy()
 
 
 CASES = [
@@ -110,6 +128,12 @@ CASES = [
         ),
         (2, 2, 3),
         context_size=2,
+    ),
+    Placed(
+        "InternalCoordinates",
+        lambda: bijectors.InternalCoordinates(Z_MATRIX, **F64),
+        (4, 3),
+        exempt={"tail_gradients": "atoms that are all in one place have no angles"},
     ),
     Case("LeakyReLU", lambda: bijectors.LeakyReLU(**F64)),
     Case("Linear", lambda: bijectors.Linear(3, **F64)),

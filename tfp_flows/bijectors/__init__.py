@@ -5,6 +5,9 @@ from tfp_flows.bijectors.affine.centered_scale import CenteredScale
 from tfp_flows.bijectors.affine.linear import Linear
 from tfp_flows.bijectors.affine.standardize import Standardize
 from tfp_flows.bijectors.affine.whiten import Whiten
+from tfp_flows.bijectors.arrangement.internal_coordinates import (
+    InternalCoordinates,
+)
 from tfp_flows.bijectors.arrangement.multiscale import MultiScale
 from tfp_flows.bijectors.arrangement.permutation import Permutation
 from tfp_flows.bijectors.arrangement.squeeze import Squeeze
@@ -63,6 +66,7 @@ __all__ = [
     "Divergence",
     "ExactDivergence",
     "HutchinsonDivergence",
+    "InternalCoordinates",
     "InverseCertificate",
     "LayerCertificate",
     "LeakyReLU",

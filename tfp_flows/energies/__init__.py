@@ -1,5 +1,6 @@
 """Energies U(x) of densities exp(−U(x)) / Z that are known up to Z."""
 
+from tfp_flows.energies.alanine import AlanineDipeptide
 from tfp_flows.energies.particles import (
     PARTICLE_SYSTEMS,
     ParticleSystem,
@@ -11,6 +12,7 @@ from tfp_flows.energies.planes import ENERGIES
 from tfp_flows.energies.sampling import sample_particles
 
 __all__ = [
+    "AlanineDipeptide",
     "ENERGIES",
     "PARTICLE_SYSTEMS",
     "ParticleSystem",

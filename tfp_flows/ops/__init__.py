@@ -20,6 +20,12 @@ from tfp_flows.ops.discretized_logistic import (
 )
 from tfp_flows.ops.elementwise import ElementwiseTransform
 from tfp_flows.ops.hashing import uniform_from_hash
+from tfp_flows.ops.internal_coordinates import (
+    dihedral_angles,
+    from_internal,
+    internal_log_volume,
+    to_internal,
+)
 from tfp_flows.ops.jacobian import (
     jacobian,
     jacobian_vector,
@@ -55,10 +61,13 @@ __all__ = [
     "conv2d_matrix",
     "conv2d_solve",
     "conv2d_spectrum",
+    "dihedral_angles",
     "discretized_logistic_log_prob",
     "discretized_logistic_mean",
     "first_order_only",
+    "from_internal",
     "implicit_inverse",
+    "internal_log_volume",
     "interval_lift",
     "jacobian",
     "jacobian_vector",
@@ -75,6 +84,7 @@ __all__ = [
     "relative_matvec",
     "self_normalizing_conv2d_log_abs_det",
     "self_normalizing_log_abs_det",
+    "to_internal",
     "uniform_from_hash",
     "vector_jacobian",
 ]

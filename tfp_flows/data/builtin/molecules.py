@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from tfp_flows.data.errors import DataError, missing_package
+from tfp_flows.data.table import Table
 
-__all__ = ["Molecules", "conformations", "g2_molecules"]
+__all__ = ["Molecules", "conformations", "g2_molecules", "load_alanine"]
 
 # kcal/mol over Å and atomic mass unit, and mol·K, in units of Å, fs, amu.
 _FORCE, _BOLTZMANN = 4.184e-4, 0.0019872041
 _STEP, _FRICTION, _BURN_IN, _EVERY = 0.5, 0.02, 5_000, 30
 _CHAINS = 8
+_FRAMES = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,27 @@ def conformations(
         frames.append(_langevin(field, place, masses, temperature, count, rng))
     rows = np.stack(frames, axis=1).reshape(-1, len(numbers), 3)[:num_rows]
     return Molecules.of([(numbers, x) for x in rows])
+
+
+def load_alanine() -> Table:
+    """Draws frames of alanine dipeptide as internal coordinates, the same every time.
+
+    Raises:
+        DataError: OpenMM is not installed.
+    """
+    from tfp_flows.energies import AlanineDipeptide
+
+    try:
+        molecule = AlanineDipeptide()
+    except ImportError as error:
+        raise missing_package(
+            "openmm", "alanine", "the built-in set 'alanine'"
+        ) from error
+    return Table(
+        name="alanine",
+        values=molecule.internal(molecule.sample(_FRAMES)),
+        columns=molecule.internal_names,
+    )
 
 
 def _langevin(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_flows.data.builtin.molecules import load_alanine
 from tfp_flows.data.builtin.photos import photo_patches
 from tfp_flows.data.builtin.toys import TOYS
 from tfp_flows.data.errors import DataError, missing_package
@@ -155,6 +156,10 @@ def _image_table(
 
 # name: (one line of description, loader)
 BUILT_IN: dict[str, tuple[str, Callable[[], Table]]] = {
+    "alanine": (
+        "20,000 x 60 bonds, angles and torsions of alanine dipeptide, 600 K, vacuum",
+        load_alanine,
+    ),
     "digits": (
         "1,797 scanned digits of 8 x 8 pixels, 17 levels (context: digit)",
         _load_digits,
