@@ -238,7 +238,7 @@ def speed(arguments):
     one = FlowModel(coupling_flow(10, num_layers=4, hidden_sizes=(64, 64), base=base))
     clock = Clock()
     ways = {"one domain, likelihood": (one, x["a"])}
-    for matching in ("none", *arguments.matchings):
+    for matching in arguments.matchings:
         model = AlignFlow.for_tables("ab", 10, matching=matching)
         ways[f"two domains, {matching}"] = (model, x)
     seconds = {name: [] for name in ways}
@@ -263,9 +263,9 @@ def main():
     parser.add_argument("what", choices=("toys", "digits", "mapped", "speed"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--matchings", nargs="+", default=["energy"])
+    parser.add_argument("--matchings", nargs="+", default=["none"])
     parser.add_argument("--likelihood-weight", type=float, default=1.0)
-    parser.add_argument("--transport-weight", type=float, default=0.0)
+    parser.add_argument("--transport-weight", type=float, default=0.3)
     parser.add_argument("--no-whiten", action="store_true")
     parser.add_argument("--rate", type=float, default=1e-3)
     arguments = parser.parse_args()

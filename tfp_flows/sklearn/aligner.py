@@ -19,7 +19,7 @@ class FlowAligner(PickledModel):
     """Translates rows of every domain to one of them, and back exactly.
 
     Domains are matched as a whole, without pairs, by a `models.AlignFlow` that starts
-    as the linear map between their moments.
+    as the linear map between their moments, or as no map where these explain little.
 
         aligner = FlowAligner("new").fit(X, domain)    # domain: [N], "old" or "new"
         aligner.transform(X, domain)                   # [N, D], all as of "new"
@@ -40,7 +40,7 @@ class FlowAligner(PickledModel):
         target: Any,
         *,
         epochs: int = 50,
-        transport_weight: float = 0.0,
+        transport_weight: float = 0.3,
         random_state: Any = None,
     ) -> None:
         self.target = target

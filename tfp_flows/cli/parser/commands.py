@@ -151,15 +151,16 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
     model.add_argument(
         "--matching",
         choices=("energy", "least_squares", "cross_entropy", "wasserstein", "none"),
-        default="energy",
+        default="none",
         metavar="NAME",
-        help="what draws translated rows to the target: energy, a distance; "
-        "least_squares, cross_entropy or wasserstein, a critic; none (%(default)s)",
+        help="what draws translated rows to the target beside the likelihood of a "
+        "density that all share: energy, a distance; least_squares, cross_entropy or "
+        "wasserstein, a critic; none (%(default)s)",
     )
     weight = real(lambda x: x >= 0, "a number ≥ 0")
     for term, start, what in (
         ("likelihood", 1.0, "the likelihood, a dimension, beside the matching"),
-        ("transport", 0.0, "how far rows move among those of their domain"),
+        ("transport", 0.3, "how far rows move among those of their domain"),
     ):
         model.add_argument(
             f"--{term}-weight",

@@ -114,7 +114,7 @@ class AlignOptions(_Options):
     overwrite: bool = False
     context: tuple[str, ...] | None = None
     weights: str | None = None
-    transport_weight: float = 0.0
+    transport_weight: float = 0.3
     labels: str | None = None
 
 

@@ -12,11 +12,12 @@ from tfp_flows.models.alignment.arguments import (
     checked_critics,
     checked_matching,
     table_critic,
-    table_flow,
+    table_flows,
 )
 from tfp_flows.models.alignment.matching import MATCHINGS
 from tfp_flows.models.alignment.objective import AlignmentObjective, Given
 from tfp_flows.models.alignment.training import TrainedFlows
+from tfp_flows.models.bridge.serialization import deserialize, serialize
 from tfp_flows.models.bridge.sizes import oversize_refused
 
 __all__ = ["AlignFlow"]
@@ -30,7 +31,10 @@ class AlignFlow(TrainedFlows):
         translate(x, a, b) = f_b⁻¹(f_a(x))
 
     There and back is the identity, and a → b → c is a → c, by construction. N flows and
-    N critics serve all N (N − 1) directions. Training minimizes
+    N critics serve all N (N − 1) directions. The base p_Z is fixed, or one density that
+    all flows share and train, of which translation sees nothing: `for_tables` puts a
+    flow of all domains there, and few layers of each domain before it. Training
+    minimizes
 
         mean over directions a → b of M(translated rows, rows of b)
           + λ · mean over domains of −log p_d, a row, or a row and dimension
@@ -44,10 +48,12 @@ class AlignFlow(TrainedFlows):
         model.translate(x_a, "a", "b")       # [N, 5], in the units of b
         model.log_prob(x, "b")               # how far out a row is in b
 
-    Likelihood and matching fix the distribution of translated rows and not which row
-    becomes which: f_a followed by any rotation of z is as good. What pairs rows is the
-    start, the architecture and what the domains have in common; where classes have
-    other shares in another domain, some rows of one class become rows of another one.
+    Likelihood matches by itself where p_Z is shared: it is highest where each f_d
+    carries its domain to the same rows, those of p_Z. With a fixed base each flow can
+    do that in any way: f_a followed by a rotation of z is as good, and what pairs rows
+    are start and matching. With a shared one f_d changes as little as its layers and
+    `transport_weight` let it. Where classes have other shares in another domain, some
+    rows of one class become rows of another one in any case.
     So `fit` takes known pairs, `pairs={"a": p_a, "b": p_b}`, row by row of one thing,
     which add the mean square of what is left between them in standard deviations; and
     weights, `sample_weight={"a": w_a}`, by which rows are drawn, such as one over the
@@ -65,14 +71,14 @@ class AlignFlow(TrainedFlows):
     the place of critics, who move: a number to stop on, `EarlyStopping("val_loss")`,
     that needs no pairs; `val_pairs` is supervised.
 
-    The `nll` of two domains add up to the log-likelihood-ratio bound of Usman et al.
-    (2020), arXiv:2003.12170, with p_b as the shared density: no less than the sum of
-    flows that are trained apart, `matching="none"`, and equal to it where translated
-    rows are the target's.
+    The sum of all domains' `nll` is the log-likelihood-ratio bound of Usman et al.
+    (2020), arXiv:2003.12170, with p_Z as the shared density: no less than the sum of
+    flows that are trained apart, and equal to it where translated rows are those of
+    the target.
 
     Args:
-        flows: domain → a transformed distribution; all over one base without
-            variables, and with exact inverses.
+        flows: domain → a transformed distribution with an exact inverse; all over one
+            object as base, which is trained, or over equal ones without variables.
         critics: domain → a network, rows in standard deviations of the domain
             [N, event...] → scores [N, ...]; None: no critics. With a context
             [N, D + C].
@@ -82,9 +88,10 @@ class AlignFlow(TrainedFlows):
             "energy".
         likelihood_weight: λ; 0: matching alone.
         pair_weight: of the error of pairs, where `fit` is given some.
-        transport_weight: of the mean square by which rows move from where they stand
-            among those of their domain, in standard deviations: holds them there where
-            matching leaves it open.
+        transport_weight: of m² / (1 + 10 m²), with m² the mean square by which a row
+            moves from where it stands among those of its domain, in standard
+            deviations: holds rows there where nothing speaks for a move, and frees
+            those that have to go far.
         reduction: "per_dimension" or "per_row"; λ per dimension is D times λ per row.
         name: name of the model.
 
@@ -162,10 +169,13 @@ class AlignFlow(TrainedFlows):
         domains: Sequence[str],
         event_size: int,
         *,
-        matching: str = "energy",
+        matching: str = "none",
         hidden_sizes: Sequence[int] = (64, 64),
         num_layers: int = 4,
+        own_layers: int = 4,
+        own_hidden_sizes: Sequence[int] = (64,),
         context_size: int | None = None,
+        transport_weight: float = 0.3,
         whiten: bool = True,
         seed: int | None = None,
         dtype: str = "float32",
@@ -173,21 +183,29 @@ class AlignFlow(TrainedFlows):
     ) -> "AlignFlow":
         """Returns a model for rows of a table, [N, D], which starts linear.
 
-        Each flow whitens its domain by the symmetric root, `bijectors.Whiten`, and goes
-        on with couplings that start as the identity, to N(0, I). So the first
-        translation is b = μ_b + σ_b R_b^(1/2) R_a^(−1/2) (a − μ_a) / σ_a, with
-        correlations R: a linear map that carries a's means and covariances to b's, by
-        way of what is closest to each standardized column, and so the optimal transport
-        between Gaussians whose correlations commute. Splines end in straight lines,
-        so that rows beyond the training range move like those at its ends.
+            whiten_d → own couplings of d → whiten → couplings of all → N(0, I)
+
+        Each domain is whitened by the symmetric root, `bijectors.Whiten`, and couplings
+        start as the identity. So the first translation is
+        b = μ_b + σ_b R_b^(1/2) R_a^(−1/2) (a − μ_a) / σ_a, with correlations R, a
+        linear map that carries a's means and covariances to b's, by way of what is
+        closest to each standardized column, and so the optimal transport between
+        Gaussians whose correlations commute. Where it would leave more than a quarter
+        of the energy distance between the domains, all are whitened alike, and the
+        first translation is the identity. Splines end in straight lines, so that rows
+        beyond the training range move like those at its ends.
 
         Args:
             domains: their names.
             event_size: D.
-            matching: as for the class; critics are made where it needs them.
+            matching: as for the class, beside what likelihood does; critics are made
+                where it needs them.
             hidden_sizes: of the couplings' networks, and of the critics.
-            num_layers: couplings of a flow.
+            num_layers: couplings of the shared density.
+            own_layers: couplings of each domain.
+            own_hidden_sizes: of their networks.
             context_size: features of a context, None without one.
+            transport_weight: as for the class.
             whiten: False: standardize single columns, so that the start carries means
                 and deviations alone and mixes no columns, such as pixels.
             seed: makes the initial weights reproducible.
@@ -199,20 +217,21 @@ class AlignFlow(TrainedFlows):
             "seed": seed,
             "dtype": dtype,
         }
-        flows = {
-            name: table_flow(
-                event_size,
-                num_layers=num_layers,
-                context_size=context_size,
-                whiten=whiten,
-                **build,
-            )
-            for name in domains
-        }
+        flows = table_flows(
+            domains,
+            event_size,
+            num_layers=num_layers,
+            own_layers=own_layers,
+            own_hidden_sizes=own_hidden_sizes,
+            context_size=context_size,
+            whiten=whiten,
+            **build,
+        )
         critics = None
         if MATCHINGS.get(matching) is not None:
             size = event_size + (context_size or 0)
             critics = {name: table_critic(size, **build) for name in domains}
+        options = {"transport_weight": transport_weight, **options}
         return cls(flows, critics, matching=matching, **options)
 
     def critic_sum(
@@ -242,8 +261,8 @@ class AlignFlow(TrainedFlows):
         write = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "domains": list(self.domains),
-            "flow_models": [write(model) for model in self.flow_models],
+            # Together, so that what they share is one object in the file, too.
+            "flows": serialize({d: self.flow(d).distribution for d in self.domains}),
             "critics": [write(critic) for critic in self.critic_networks],
             "matching": self.matching,
             "likelihood_weight": self.likelihood_weight,
@@ -258,11 +277,8 @@ class AlignFlow(TrainedFlows):
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object
         config = dict(config)
-        names = config.pop("domains")
-        flows = [read(model).distribution for model in config.pop("flow_models")]
+        flows = deserialize(config.pop("flows"))
         critics = [read(critic) for critic in config.pop("critics")]
         return cls(
-            dict(zip(names, flows, strict=True)),
-            dict(zip(names, critics, strict=True)) if critics else None,
-            **config,
+            flows, dict(zip(flows, critics, strict=True)) if critics else None, **config
         )

@@ -14,7 +14,7 @@ __all__ = [
     "checked_critics",
     "checked_matching",
     "table_critic",
-    "table_flow",
+    "table_flows",
 ]
 
 
@@ -88,11 +88,42 @@ def checked_critics(
     return networks
 
 
-def table_flow(event_size: int, *, dtype: str, **options: Any) -> tfd.Distribution:
-    """Splines between white rows and N(0, I), which start as the identity."""
+def table_flows(
+    domains: Sequence[str],
+    event_size: int,
+    *,
+    num_layers: int,
+    hidden_sizes: Sequence[int],
+    own_layers: int,
+    own_hidden_sizes: Sequence[int],
+    whiten: bool,
+    dtype: str,
+    seed: int | None,
+    **options: Any,
+) -> dict[str, tfd.Distribution]:
+    """White rows, couplings of each domain, and one density that all have."""
+    build = {"whiten": whiten, "dtype": dtype, **options}
     zeros = tf.zeros([event_size], dtype)
-    base = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
-    return coupling_flow(event_size, base=base, dtype=dtype, **options)
+    normal = tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
+    shared = coupling_flow(
+        event_size,
+        base=normal,
+        num_layers=num_layers,
+        hidden_sizes=hidden_sizes,
+        seed=seed,
+        **build,
+    )
+    return {
+        name: coupling_flow(
+            event_size,
+            base=shared,
+            num_layers=own_layers,
+            hidden_sizes=own_hidden_sizes,
+            seed=None if seed is None else seed + 100 * (index + 1),
+            **build,
+        )
+        for index, name in enumerate(domains)
+    }
 
 
 def table_critic(

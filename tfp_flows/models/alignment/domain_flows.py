@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfp_flows.models.alignment.domains import check_flows
@@ -45,7 +46,7 @@ class DomainFlows(KerasContract, abc.ABC):
         self.flow_models = [
             FlowModel(flow, name=f"flow_{i}") for i, flow in enumerate(flows.values())
         ]
-        check_distinct(self.flow_models)
+        check_distinct(self.flow_models, self.base.variables)
         self.seeds = SeedSequence()
         self.built = True
 
@@ -90,7 +91,8 @@ class DomainFlows(KerasContract, abc.ABC):
             seed: as for `FlowModel.sample`.
             context: [n, C], of each draw.
         """
-        z = self.base.sample(n, seed=self.seeds.stateless(seed))
+        adapter = self._adapters[self.domains[0]]
+        z = adapter.sample_base(n, self.seeds.stateless(seed), adapter.cast(context))
         return {domain: self.decode(z, domain, context) for domain in self.domains}
 
     def interpolate(
@@ -112,8 +114,11 @@ class DomainFlows(KerasContract, abc.ABC):
         Returns:
             domain → [n, N, event...].
         """
+        # Of a shared density that is a flow the normal base is one step further.
+        inner = getattr(self.base, "bijector", tfb.Identity())
         ends = self.encode(x, domain), self.encode(other, other_domain)
-        z = _great_circle(*ends, n)
+        first, last = map(inner.inverse, ends)
+        z = inner.forward(_great_circle(first, last, n))
         return {name: self.decode(z, name) for name in self.domains}
 
     def call(self, inputs: Any, training: bool = False) -> Rows:

@@ -20,6 +20,9 @@ __all__ = ["AlignmentObjective", "Batch", "Given", "Translated"]
 # Weight of the penalty of a critic's slope, of Gulrajani et al. (2017).
 _SLOPE_PENALTY = 10.0
 
+# c²: of rows that have to move farther transport holds few, in square deviations.
+_FREE = 0.1
+
 # Of a batch this share is translated in training, or this many: a decode costs what an
 # encode costs, and there is one for each direction.
 _TRANSLATED_SHARE, _FEWEST_TRANSLATED = 4, 64
@@ -33,6 +36,7 @@ class Given(NamedTuple):
 
 
 Batch = Mapping[str, Given]
+Rows = dict[str, tf.Tensor]
 Translated = dict[tuple[str, str], Given]
 """(source, target) → rows of source in target."""
 
@@ -119,12 +123,8 @@ class AlignmentObjective:
         self, batch: Batch, pairs: Batch | None = None, *, training: bool
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor], Translated]:
         """Returns the loss of the flows, its terms, and the translated rows."""
-        latent, terms = {}, {}
-        for name, given in batch.items():
-            # The same tensor, so that TFP's cache makes one walk of both.
-            log_prob = self._adapters[name].log_prob_of_event(*given)
-            terms[f"nll_{name}"] = -tf.reduce_mean(log_prob)
-            latent[name] = self._encoded(given, name)
+        latent, densities = self._densities(batch)
+        terms = {f"nll_{d}": -tf.reduce_mean(p) for d, p in densities.items()}
         terms = {"nll": tf.reduce_mean(list(terms.values())), **terms}
         loss = tf.zeros_like(terms["nll"])
         if self._weight:
@@ -140,7 +140,7 @@ class AlignmentObjective:
             latent = {d: z[: _count(moved[d].x)] for d, z in latent.items()}
         translated = self._translated(moved, latent)
         if self._transport_weight:
-            terms["transport"] = self._gap(moved, translated, to_partners=False)
+            terms["transport"] = self.of_transport(moved, translated)
             loss += self._transport_weight * terms["transport"]
         if self._matching != "none":
             matched = {
@@ -153,29 +153,65 @@ class AlignmentObjective:
 
     def of_pairs(self, pairs: Batch) -> tf.Tensor:
         """Mean square between translated rows and their partners, in deviations, []."""
-        latent = {name: self._encoded(given, name) for name, given in pairs.items()}
-        return self._gap(pairs, self._translated(pairs, latent), to_partners=True)
-
-    def _gap(
-        self, batch: Batch, translated: Translated, *, to_partners: bool
-    ) -> tf.Tensor:
-        """Mean square from translated rows to their partners, or to what they were."""
-        gaps = []
-        for (a, b), y in translated.items():
-            end = b if to_partners else a
-            ends = self.standard(batch[end].x, end)
-            gaps.append(tf.reduce_mean((self.standard(y.x, b) - ends) ** 2))
+        gaps = [
+            tf.reduce_mean(self._squares(y, pairs[b], (b, b)))
+            for (_, b), y in self.translated(pairs).items()
+        ]
         return tf.reduce_mean(gaps)
+
+    def of_transport(self, batch: Batch, translated: Translated) -> tf.Tensor:
+        """Mean of m² / (1 + m² / c²), with m² the mean square by which a row moves."""
+        squares = [
+            self._squares(y, batch[a], (b, a)) for (a, b), y in translated.items()
+        ]
+        # Of what is chance in a training all rows move a little; what differs between
+        # domains carries some rows far, and a square alone would hold just these.
+        held = [tf.reduce_mean(one / (1 + one / _FREE)) for one in squares]
+        return tf.reduce_mean(held)
+
+    def _squares(self, y: Given, x: Given, domains: tuple[str, str]) -> tf.Tensor:
+        """Mean square between rows in the deviations of their domains, [N]."""
+        ends = (self.standard(one.x, d) for one, d in zip((y, x), domains, strict=True))
+        gap = tf.reshape(tf.subtract(*ends), [tf.shape(y.x)[0], -1])
+        return tf.reduce_mean(gap**2, axis=-1)
 
     def held_out(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Likelihood and distance, by which models with any critics compare."""
         distance = terms["distance"] if self._matching != "none" else 0.0
         return self._weight * terms["nll"] + distance
 
+    def _densities(self, batch: Batch) -> tuple[Rows, Rows]:
+        """Latent rows and log-densities by domain, from one walk of what all share."""
+        latent = {name: self._encoded(given, name) for name, given in batch.items()}
+        adapter = next(iter(self._adapters.values()))
+        contexts = [given.context for given in batch.values()]
+        context = None if contexts[0] is None else tf.concat(contexts, 0)
+        shared = adapter.log_prob_of_base(tf.concat(list(latent.values()), 0), context)
+        parts = tf.split(shared, [_count(z) for z in latent.values()])
+        densities = {
+            name: part + self._log_det(batch[name], name)
+            for name, part in zip(batch, parts, strict=True)
+        }
+        return latent, densities
+
+    def _log_det(self, given: Given, domain: str) -> tf.Tensor:
+        adapter = self._adapters[domain]
+        # The same tensor as is encoded, so that TFP's cache makes one walk of both.
+        return adapter.checked_bijector().inverse_log_det_jacobian(
+            given.x,
+            event_ndims=len(adapter.event_shape),
+            **adapter.arguments_of_bijector(given.context),
+        )
+
     def _encoded(self, given: Given, domain: str) -> tf.Tensor:
         adapter = self._adapters[domain]
         arguments = adapter.arguments_of_bijector(given.context)
         return adapter.checked_bijector().inverse(given.x, **arguments)
+
+    def translated(self, batch: Batch) -> Translated:
+        """The rows of a batch elsewhere."""
+        latent = {name: self._encoded(given, name) for name, given in batch.items()}
+        return self._translated(batch, latent)
 
     def _translated(self, batch: Batch, latent: Mapping[str, tf.Tensor]) -> Translated:
         """The rows of a batch elsewhere."""

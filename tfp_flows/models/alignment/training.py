@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_flows.models.alignment import start
 from tfp_flows.models.alignment.batches import (
     Tables,
     checked_weights,
@@ -28,6 +29,9 @@ from tfp_flows.models.workers import require_one_process
 __all__ = ["TrainedFlows"]
 
 _STATISTICS_ROWS = 50_000
+
+# Of the distance between domains, what own moments may leave to be their start.
+_SHARE_OF_MOMENTS = 0.25
 
 
 class TrainedFlows(DomainFlows, abc.ABC):
@@ -79,9 +83,10 @@ class TrainedFlows(DomainFlows, abc.ABC):
     def _given(self, rows: Any, domains: Iterable[str]) -> Batch:
         given = {}
         for name in domains:
-            parts = rows[name] if isinstance(rows[name], tuple) else (rows[name], None)
+            parts = rows[name] if isinstance(rows[name], tuple) else (rows[name],)
             adapter = self._adapters[name]
-            given[name] = Given(adapter.event(parts[0]), adapter.cast(parts[1]))
+            x, context = (*parts, None)[:2]
+            given[name] = Given(adapter.event(x), adapter.cast(context))
         return given
 
     def _shown(
@@ -221,21 +226,54 @@ class TrainedFlows(DomainFlows, abc.ABC):
 
     def _adapt(self, tables: Tables, *, anew: bool) -> None:
         waits = any(adapter.waits_for_data for adapter in self._adapters.values())
-        if not (anew or waits or int(self.position) == 0):
+        if not (anew or waits or np.all(self.scale == 1)):
             return
         some = model_inputs.some_rows(tables.weighted, _STATISTICS_ROWS)
-        parts = [
-            list(map(np.asarray, one if isinstance(one, tuple) else (one,)))
-            for one in some.values()
-        ]
-        # Contexts have one unit in all domains.
-        contexts = [context for _, *rest in parts for context in rest]
+        rows = {
+            name: list(map(np.asarray, one if isinstance(one, tuple) else (one,)))
+            for name, one in some.items()
+        }
+        self._set_units(rows)
+        if anew or waits:
+            self._start(rows, anew=anew)
+
+    def _start(self, rows: start.DomainArrays, *, anew: bool) -> None:
+        """Sets what flows take from data: from rows of their own, or all from the same.
+
+        Own moments carry those of a domain to those of another. Where that leaves more
+        than a share of the distance there was, what differs is something else, and own
+        moments would move rows by outliers and by chance: then all flows start alike,
+        and flows of one architecture move no row.
+        """
+        pooled = start.pooled_rows(rows)
+        alike = dict.fromkeys(rows, pooled)
+        batches = [self._given(one, self.domains) for one in start.batches_of(rows)]
+        self._adapt_flows(rows, anew=anew)
+        own = start.distance(self._objective, batches)
+        own += start.chance(self._objective, batches)
+        self._adapt_flows(alike, anew=True)
+        same = start.distance(self._objective, batches)
+        if own < _SHARE_OF_MOMENTS * same:
+            self._adapt_flows(rows, anew=True)
+        else:
+            self._set_units(alike)
+        shared = self._adapters[self.domains[0]].of_base
+        if shared is not None:
+            z = [self.encode(x, name, *rest) for name, (x, *rest) in rows.items()]
+            context = pooled[1] if shared.context_size is not None else None
+            shared.initialize(tf.concat(z, 0), context)
+
+    def _adapt_flows(self, rows: start.DomainArrays, *, anew: bool) -> None:
+        for name, given in rows.items():
+            self.flow(name).adapt(*given, anew=anew)
+
+    def _set_units(self, rows: start.DomainArrays) -> None:
+        """Location and scale of each domain; contexts have one unit in all."""
+        contexts = [context for _, *rest in rows.values() for context in rest]
         pooled = [np.concatenate(contexts)] if contexts else []
-        for index, given in enumerate(parts):
-            self.flow_models[index].adapt(*given, anew=anew)
-            seen = [given[0], *pooled]
+        for index, (x, *_) in enumerate(rows.values()):
             location, scale = (
-                np.concatenate([measure(one, axis=0) for one in seen], axis=-1)
+                np.concatenate([measure(one, axis=0) for one in (x, *pooled)], axis=-1)
                 for measure in (np.mean, np.std)
             )
             self.location.value[index].assign(location)
@@ -271,4 +309,6 @@ class TrainedFlows(DomainFlows, abc.ABC):
 
 
 def _weights_of(parts: Sequence[keras.Layer]) -> list[keras.Variable]:
-    return [weight for part in parts for weight in part.trainable_variables]
+    """Each once: flows over one density share its weights."""
+    weights = {id(w.value): w for part in parts for w in part.trainable_variables}
+    return list(weights.values())

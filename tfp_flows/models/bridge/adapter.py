@@ -56,9 +56,14 @@ class DistributionAdapter:
         # Of a distribution that is no flow but conditions itself.
         self.context_size: int | None = getattr(inner, "context_size", None)
         self.learned_inverses: list[bijectors.LearnedInverse] = []
+        self.of_base: DistributionAdapter | None = None
         if self.bijector is not None:
             conditional = bijectors.conditional_bijectors(self.bijector)
             self.context_size = conditional[0].context_size if conditional else None
+            if getattr(self.base, "bijector", None) is not None:
+                # A flow whose base is a flow, such as one that domains share.
+                self.of_base = DistributionAdapter(self.base)
+                self.context_size = self.context_size or self.of_base.context_size
             self.learned_inverses = bijectors.learned_inverses(self.bijector)
         elif self.parts:
             self.context_size = _common_context_size(self.parts)
@@ -132,8 +137,16 @@ class DistributionAdapter:
         arguments = self._arguments_of_base(context)
         return self.base.sample(n, seed=seed, **arguments)  # type: ignore[union-attr]
 
+    def log_prob_of_base(self, z: tf.Tensor, context: tf.Tensor | None) -> tf.Tensor:
+        """The base's log-density, [N], of [N, base event...] as `inverse` gives it."""
+        arguments = self._arguments_of_base(context)
+        return self.base.log_prob(z, **arguments)  # type: ignore[union-attr]
+
     def _arguments_of_base(self, context: tf.Tensor | None) -> dict[str, Any]:
         """The context for a base that asks for one, as that of atoms does."""
+        if self.of_base is not None:
+            asks = self.of_base.context_size is not None
+            return self.of_base._distribution_arguments(context if asks else None)
         asks = getattr(self.base, "context_size", None) is not None
         return {"context": context} if asks else {}
 
@@ -197,6 +210,9 @@ class DistributionAdapter:
         x = dequantize(self.distribution, x)
         data_to_base = tfb.Invert(self.bijector)
         z = bijectors.initialize(data_to_base, x, anew=anew, **arguments)
+        if self.of_base is not None:
+            asks = self.of_base.context_size is not None
+            self.of_base.initialize(z, context if asks else None, anew=anew)
         set_base = getattr(self.base, "initialize", None)
         if set_base is not None and (anew or not bijectors.is_initialized(self.base)):
             set_base(z)

@@ -106,17 +106,24 @@ def adopt(variable: tf.Variable) -> keras.Variable:
     return adopted
 
 
-def check_distinct(components: Sequence[keras.layers.Layer]) -> None:
+def check_distinct(
+    components: Sequence[keras.layers.Layer], shared: Iterable[tf.Variable] = ()
+) -> None:
     """Refuses components of a mixture that share weights.
+
+    Args:
+        components: the components.
+        shared: variables that all may have.
 
     Raises:
         ValueError: training one would change another.
     """
     owners: dict[int, int] = {}
+    allowed = _identities(shared)
     for index, component in enumerate(components):
         for variable in component.variables:
             owner = owners.setdefault(id(variable.value), index)
-            if owner != index:
+            if owner != index and id(variable.value) not in allowed:
                 raise ValueError(
                     f"Component {index} shares the weight {variable.path!r} with "
                     f"component {owner}: training one would change both. Build every "
