@@ -245,27 +245,33 @@ class TrainedFlows(DomainFlows, abc.ABC):
         moments would move rows by outliers and by chance: then all flows start alike,
         and flows of one architecture move no row.
         """
-        pooled = start.pooled_rows(rows)
-        alike = dict.fromkeys(rows, pooled)
+        alike = dict.fromkeys(rows, start.pooled_rows(rows))
         batches = [self._given(one, self.domains) for one in start.batches_of(rows)]
-        self._adapt_flows(rows, anew=anew)
-        own = start.distance(self._objective, batches)
-        own += start.chance(self._objective, batches)
-        self._adapt_flows(alike, anew=True)
-        same = start.distance(self._objective, batches)
-        if own < _SHARE_OF_MOMENTS * same:
-            self._adapt_flows(rows, anew=True)
-        else:
+        weights = [model.get_weights() for model in self.flow_models]
+        of_base = [tf.identity(value) for value in self.base.variables]
+
+        def left_by(given: start.DomainArrays) -> float:
+            """The distance after a start from these; what was set before stays set."""
+            for model, values in zip(self.flow_models, weights, strict=True):
+                model.set_weights(values)
+            for name, one in given.items():
+                self.flow(name).adapt(*one, anew=anew)
+            return start.distance(self._objective, batches)
+
+        same = left_by(alike)
+        own = left_by(rows) + start.chance(self._objective, batches)
+        if own >= _SHARE_OF_MOMENTS * same:
+            left_by(alike)
             self._set_units(alike)
         shared = self._adapters[self.domains[0]].of_base
         if shared is not None:
+            # The domains have set it one after another: now from the rows of all.
+            for variable, value in zip(self.base.variables, of_base, strict=True):
+                variable.assign(value)
             z = [self.encode(x, name, *rest) for name, (x, *rest) in rows.items()]
-            context = pooled[1] if shared.context_size is not None else None
-            shared.initialize(tf.concat(z, 0), context)
-
-    def _adapt_flows(self, rows: start.DomainArrays, *, anew: bool) -> None:
-        for name, given in rows.items():
-            self.flow(name).adapt(*given, anew=anew)
+            asks = shared.context_size is not None
+            context = alike[self.domains[0]][1] if asks else None
+            shared.initialize(tf.concat(z, 0), context, anew=anew)
 
     def _set_units(self, rows: start.DomainArrays) -> None:
         """Location and scale of each domain; contexts have one unit in all."""
