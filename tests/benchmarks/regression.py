@@ -3,15 +3,18 @@
     python -m tests.benchmarks.regression --peer-python PYTHON
         [--sets magic square log] [--epochs 60] [--seeds 2]
 
-An `ImplicitDistribution` of one hidden layer, 100 units and 100 noises, and the default
-network of engression, which has as many; Adam 3e-3, batch 512, two draws a row, equal
-epochs, one thread, no early stopping. "magic": its first column given the others.
-"square" and "log": g(X + η), X uniform in [0, 2], η normal, g(u) = ½ max(u, 0)² and
-log(1 + max(u, 0)): 8,000 rows. Of held-out rows the energy score in standard deviations
-with its standard error, the difference with that of the pairs, and what 90 % intervals
-of 199 draws hold; of the generators also the score for X in [2, 3], where no row was.
-Milliseconds are of a step, without tracing; say so where other work was running.
-PYTHON has engression and PyTorch.
+The default network of engression, one hidden layer of 100 units and 100 noises, and an
+`ImplicitDistribution` of two layers of 97 units and its default noise, which has as
+many weights; Adam at a rate that falls from 3e-3 along a cosine (engression's after
+each epoch), batch 512, two draws a row, equal epochs, one thread, no early stopping; an
+epoch is one execution. "magic": its first column given the others. "square" and "log":
+g(X + η), X uniform in [0, 2], η normal, g(u) = ½ max(u, 0)² and log(1 + max(u, 0)):
+8,000 rows. Of held-out rows the energy score in standard deviations with its standard
+error, the difference with that of the pairs, and what 90 % intervals of 199 draws hold;
+of the generators also those of draws of the truth, whose intervals hold more than 90 %
+of rows, for many rows are zero, and the scores for X in [2, 3], where no row was.
+Milliseconds are of processor time a step, without tracing. PYTHON has engression and
+PyTorch.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from tfp_flows.models import FlowModel
 from tfp_flows.objectives import EnergyScore
 
 PEER = pathlib.Path(__file__).with_name("engression_peer.py")
-HIDDEN, NOISE, BATCH, RATE, NUM_DRAWS = 100, 100, 512, 3e-3, 199
+HIDDEN, BATCH, RATE, NUM_DRAWS = (97, 97), 512, 3e-3, 199
 CURVES = {
     "square": lambda u: 0.5 * np.maximum(u, 0.0) ** 2,
     "log": lambda u: np.log1p(np.maximum(u, 0.0)),
@@ -53,18 +56,24 @@ def rows_of(name):
 def ours(x, c, asked, seed, epochs):
     """Draws [S, N, D], parameters, and milliseconds of a step."""
     keras.utils.set_random_seed(seed)
-    size = c.shape[1]
-    options = {"noise_size": NOISE, "hidden_sizes": (HIDDEN,), "context_size": size}
+    options = {"hidden_sizes": HIDDEN, "context_size": c.shape[1]}
     distribution = ImplicitDistribution(x.shape[1], seed=seed, **options)
     model = FlowModel(distribution, objective=EnergyScore())
-    model.compile(keras.optimizers.Adam(RATE))
+    steps = -(-len(x) // BATCH)
+    schedule = keras.optimizers.schedules.CosineDecay(RATE, epochs * steps)
+    model.compile(keras.optimizers.Adam(schedule), steps_per_execution=steps)
     model.fit(x, c, epochs=2, batch_size=BATCH, verbose=0)
-    start = time.perf_counter()
+    start = time.process_time()
     model.fit(x, c, epochs=epochs - 2, batch_size=BATCH, verbose=0)
-    steps = (epochs - 2) * -(-len(x) // BATCH)
-    spent = 1e3 * (time.perf_counter() - start) / steps
+    spent = 1e3 * (time.process_time() - start) / ((epochs - 2) * steps)
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     return model.sample(NUM_DRAWS, asked, seed=1).numpy(), parameters, spent
+
+
+def truth(name, c):
+    """Draws [S, N, 1] of a generator."""
+    noise = np.random.default_rng(1).normal(size=[NUM_DRAWS, *c.shape])
+    return CURVES[name](c + noise).astype("float32")
 
 
 def theirs(python, x, c, asked, seed, epochs):
@@ -86,6 +95,8 @@ def compare(name, epochs, seeds, python):
     rivals = {"ours": ours}
     if python:
         rivals["engression"] = lambda *words: theirs(python, *words)
+    if name in CURVES:
+        rivals["truth"] = lambda x, c, asked, *_: (truth(name, asked), 0, 0.0)
     scores, coverage, facts = {}, {}, {}
     for rival, train in rivals.items():
         runs = [train(x, c, asked, seed, epochs) for seed in range(seeds)]

@@ -24,8 +24,11 @@ def model():
         ImplicitDistribution(1, context_size=1, hidden_sizes=(32, 32), seed=1),
         objective=EnergyScore(),
     )
-    made.compile(keras.optimizers.Adam(3e-3))
-    made.fit(*rows(), epochs=40, batch_size=200, verbose=0)
+    x, context = rows()
+    steps = 40 * -(-len(x) // 200)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-2, steps)
+    made.compile(keras.optimizers.Adam(schedule))
+    made.fit(x, context, epochs=40, batch_size=200, verbose=0)
     return made
 
 

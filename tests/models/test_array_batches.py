@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.src.trainers import data_adapters
+from tensorflow_probability import distributions as tfd
 
 from tfp_flows.architectures import coupling_flow
 from tfp_flows.models import FlowModel
@@ -50,6 +51,34 @@ def test_a_drawn_seed_follows_that_of_keras():
 def test_fewer_rows_than_a_batch_are_one_batch():
     (only,) = array_batches((X,), 32, seed=1)
     assert only[0].shape == (10,)
+
+
+def test_endless_batches_are_one_epoch_after_another():
+    batches = array_batches((X,), 4, seed=3, endless=True).take(6)
+    sizes, rows = zip(*((len(x), x.numpy()) for (x,) in batches), strict=True)
+    assert sizes == (4, 4, 2) * 2
+    first, second = np.concatenate(rows[:3]), np.concatenate(rows[3:])
+    np.testing.assert_array_equal(np.sort(first), X)
+    np.testing.assert_array_equal(np.sort(second), X)
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize(("at_once", "iterators"), [(2, 6), (3, 1)])
+def test_a_fit_of_arrays_makes_one_iterator_where_epochs_are_whole(
+    at_once, iterators, monkeypatch
+):
+    """And visits each row once an epoch, however many steps are one execution."""
+    made, make = [], tf.data.Dataset.__iter__
+    monkeypatch.setattr(
+        tf.data.Dataset, "__iter__", lambda d: made.append(d) or make(d)
+    )
+    normal = tfd.MultivariateNormalDiag(tf.Variable([0.0, 0.0]), [1.0, 1.0])
+    model = FlowModel(normal)
+    model.compile("adam", steps_per_execution=at_once)
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+    model.fit(x, batch_size=16, epochs=3, verbose=0)
+    assert int(model.optimizer.iterations) == 9
+    assert len(made) == iterators
 
 
 @pytest.mark.parametrize("weighted", [False, True])

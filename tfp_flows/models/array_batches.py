@@ -23,7 +23,7 @@ def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def array_batches(
-    element: Any, batch_size: int, *, seed: int | None = None
+    element: Any, batch_size: int, *, seed: int | None = None, endless: bool = False
 ) -> tf.data.Dataset:
     """Returns the rows of arrays in batches; the last has those that are left.
 
@@ -31,6 +31,8 @@ def array_batches(
         element: arrays of N rows in a structure, and None.
         batch_size: rows of a batch.
         seed: of a new order in each epoch; None: rows as they come.
+        endless: one epoch after another, ⌈N / batch_size⌉ batches each. An iterator
+            costs as much as some steps of a small model, and Keras makes two an epoch.
     """
     with tf.device("CPU:0"):  # where data sets read: the rows need not fit a GPU
         rows = tf.nest.map_structure(_tensor, element)
@@ -52,9 +54,10 @@ def array_batches(
             lambda part: None if part is None else tf.gather(part, index), rows
         )
 
-    draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+    draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    draws = draws if endless else draws.take(1)
     batches = draws.flat_map(places).map(gather).prefetch(2)
-    number = steps + (left > 0)
+    number = tf.data.INFINITE_CARDINALITY if endless else steps + (left > 0)
     return untuned(batches.apply(tf.data.experimental.assert_cardinality(number)))
 
 

@@ -82,6 +82,10 @@ class FlowModel(ObjectiveModel):
     ) -> Any:
         """Trains as `keras.Model.fit`; y is the context of a conditional model.
 
+        Small models spend much of a step in Keras: with
+        ``compile(optimizer, steps_per_execution=n)``, n a divisor of the batches of an
+        epoch, a step of some thousand weights takes two thirds of the time.
+
         A training whose weights are no longer finite ends with those of the last epoch
         that were, and a `RuntimeWarning`. Arrays with columns that have no density are
         a `DataWarning`.

@@ -1,5 +1,6 @@
 """What Keras offers for any model, and a density has not."""
 
+import functools
 import inspect
 import pathlib
 import warnings
@@ -7,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfp_flows.models.array_batches import array_batches, drawn_seed
 from tfp_flows.models.bridge import inputs
@@ -34,7 +36,10 @@ class KerasContract(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As in Keras; graphs that were traced for it go when the model goes."""
-        options = self._in_batches(super().fit, args, kwargs, _batch_for_fit)
+        in_batches = functools.partial(
+            _batch_for_fit, steps_at_once=self.steps_per_execution
+        )
+        options = self._in_batches(super().fit, args, kwargs, in_batches)
         try:
             return super().fit(**options)
         finally:
@@ -82,7 +87,7 @@ class KerasContract(keras.Model):
             )
 
 
-def _batch_for_fit(options: dict[str, Any]) -> None:
+def _batch_for_fit(options: dict[str, Any], steps_at_once: int) -> None:
     """As `_batch`, rows in a new order each epoch, and those of validation too."""
     shuffled = options.get("shuffle", True)
     left_to_keras = ("validation_split", "class_weight", "steps_per_epoch")
@@ -93,13 +98,18 @@ def _batch_for_fit(options: dict[str, Any]) -> None:
     if isinstance(held, tuple) and inputs.is_element(held) and is_whole:
         held_size = options.pop("validation_batch_size", None) or size
         options["validation_data"] = array_batches(inputs.as_element(*held), held_size)
-    if _batch(options, shuffled=shuffled):
+    if _batch(options, shuffled=shuffled, steps_at_once=steps_at_once):
         # Not the order of batches: rows are shuffled.
         options["shuffle"] = False
 
 
-def _batch(options: dict[str, Any], *, shuffled: bool = False) -> bool:
-    """Batches arrays where Keras would, in data sets whose iterators end at once."""
+def _batch(
+    options: dict[str, Any], *, shuffled: bool = False, steps_at_once: int = 0
+) -> bool:
+    """Batches arrays where Keras would, in data sets whose iterators end at once.
+
+    Those of a training, some steps at once, have one iterator for all epochs.
+    """
     are_arrays = inputs.is_element((options.get("x"), options.get("y")))
     if not are_arrays or options.get("steps"):
         return False
@@ -107,7 +117,13 @@ def _batch(options: dict[str, Any], *, shuffled: bool = False) -> bool:
     element = inputs.as_element(*(options.pop(name, None) for name in names))
     seed = drawn_seed() if shuffled else None
     size = options.get("batch_size") or 32
-    options.update(x=array_batches(element, size, seed=seed), batch_size=None)
+    steps = -(-len(tf.nest.flatten(element)[0]) // size)
+    # Or a last execution would go on into the next epoch.
+    endless = steps_at_once > 0 and steps % steps_at_once == 0
+    if endless:
+        options["steps_per_epoch"] = steps
+    batches = array_batches(element, size, seed=seed, endless=endless)
+    options.update(x=batches, batch_size=None)
     return True
 
 
