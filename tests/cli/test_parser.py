@@ -94,4 +94,5 @@ def test_bounds_may_be_open_on_one_side():
 def test_data_lists_the_built_in_sets(capsys):
     assert main(["data"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines][:2] == ["checkerboard", "digits"]
+    names = [line.split()[0] for line in lines]
+    assert names[:3] == ["alanine", "checkerboard", "digits"]

@@ -101,7 +101,8 @@ def internal_log_volume(q: tf.Tensor, num_atoms: int) -> tf.Tensor:
 
 def _positions(x: tf.Tensor, rows: ZMatrix, width: int) -> list[tf.Tensor]:
     """Of the first atoms of rows, of the second, …: each [batch..., rows, 3]."""
-    chosen = np.array([row[:width] for row in rows]).reshape(-1, width)
+    # Three atoms have no torsion, and an empty list no integers.
+    chosen = np.array([row[:width] for row in rows], "int64").reshape(-1, width)
     return [tf.gather(x, atoms, axis=-2) for atoms in chosen.T]
 
 

@@ -18,7 +18,9 @@ def small_models():
     whole = AlignFlow.for_tables.__func__
 
     def small(cls, *arguments, **options):
-        return whole(cls, *arguments, num_layers=1, hidden_sizes=(4,), **options)
+        sizes = {"hidden_sizes": (4,), "own_hidden_sizes": (4,)}
+        options |= {"num_layers": 1, "own_layers": 1, **sizes}
+        return whole(cls, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AlignFlow, "for_tables", classmethod(small))

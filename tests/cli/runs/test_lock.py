@@ -15,7 +15,7 @@ from tfp_flows.cli.training.progress import Progress
 
 # `fit` whose training waits for a line.
 WAITING = """
-import sys
+import signal, sys
 from tfp_flows.cli import main
 from tfp_flows.cli.commands import fit
 from tfp_flows.cli.training.progress import Progress
@@ -26,6 +26,8 @@ def wait(task):
     return Progress()
 
 fit._train_and_report = wait
+# A process in the background of a shell inherits that it is not interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -395,7 +395,7 @@ def conditional():
     noise = {d: rng.normal(size=(64, 2)).astype("float32") for d in "ab"}
     scale = {"a": 1.0, "b": 3.0}
     x = {d: (scale[d] * (noise[d] + 4 * context[d]), context[d]) for d in "ab"}
-    options = {**SMALL, "matching": "least_squares", "context_size": 1}
+    options = {**SMALL, "own_layers": 1, "matching": "least_squares", "context_size": 1}
     model = AlignFlow.for_tables("ab", 2, **options)
     model.compile(keras.optimizers.Adam(0.01))
     model.fit(x, batch_size=32, epochs=3, validation_data=x, verbose=0)
