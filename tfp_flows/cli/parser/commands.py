@@ -153,9 +153,8 @@ def _add_align(commands: argparse._SubParsersAction) -> None:
         choices=("energy", "least_squares", "cross_entropy", "wasserstein", "none"),
         default="none",
         metavar="NAME",
-        help="what draws translated rows to the target beside the likelihood of a "
-        "density that all share: energy, a distance; least_squares, cross_entropy or "
-        "wasserstein, a critic; none (%(default)s)",
+        help="what draws rows to the target beside the likelihood of all: energy, "
+        "least_squares, cross_entropy and wasserstein (critics), none (%(default)s)",
     )
     weight = real(lambda x: x >= 0, "a number ≥ 0")
     for term, start, what in (

@@ -277,7 +277,13 @@ class AlignFlow(TrainedFlows):
         """Rebuilds the model; its weights are loaded by Keras."""
         read = keras.saving.deserialize_keras_object
         config = dict(config)
-        flows = deserialize(config.pop("flows"))
+        if "flow_models" in config:
+            # Files of before domains could share a density hold models, one by one.
+            models = map(read, config.pop("flow_models"))
+            names = config.pop("domains")
+            flows = {d: m.distribution for d, m in zip(names, models, strict=True)}
+        else:
+            flows = deserialize(config.pop("flows"))
         critics = [read(critic) for critic in config.pop("critics")]
         return cls(
             flows, dict(zip(flows, critics, strict=True)) if critics else None, **config

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfp_flows.models.alignment.domain_flows import Rows
 from tfp_flows.models.alignment.matching import (
     MATCHINGS,
     energy_distance,
@@ -36,7 +37,6 @@ class Given(NamedTuple):
 
 
 Batch = Mapping[str, Given]
-Rows = dict[str, tf.Tensor]
 Translated = dict[tuple[str, str], Given]
 """(source, target) → rows of source in target."""
 
