@@ -90,7 +90,6 @@ def draw(folder: pathlib.Path, model: FlowModel, x: np.ndarray, c: np.ndarray) -
 
 def main(epochs: int = 30, num_rows: int = 8_000, out: str | None = None) -> float:
     """Runs the example; returns minus the least energy score."""
-    np.set_printoptions(precision=3)
     x, season = weather(num_rows, seed=0)
     held_out = weather(1_000, seed=1)
     scores = []
@@ -111,4 +110,5 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", help="folder of the picture; default: no picture")
     options = parser.parse_args()
-    main(options.epochs, out=options.out)
+    with np.printoptions(precision=3):
+        main(options.epochs, out=options.out)

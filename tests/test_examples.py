@@ -4,6 +4,7 @@ import pathlib
 import re
 import runpy
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -31,7 +32,9 @@ SLOW = {"self_normalizing_flows"}
 )
 def test_example_runs(path):
     main = runpy.run_path(str(path))["main"]
+    printing = np.get_printoptions()
     assert main(epochs=1, num_rows=600, **QUICK.get(path.stem, {})) < 0
+    assert np.get_printoptions() == printing
 
 
 def readme():
