@@ -82,16 +82,20 @@ class AlignFlow(TrainedFlows):
         critics: domain → a network, rows in standard deviations of the domain
             [N, event...] → scores [N, ...]; None: no critics. With a context
             [N, D + C].
-        matching: M: "least_squares", "cross_entropy" or "wasserstein" (with a penalty
-            of the slope), which need critics; "energy", the energy distance of batches
-            in standard deviations; "none". Default: "least_squares" with critics, else
+        matching: M: "least_squares", "cross_entropy" or "wasserstein",
+            which need critics; "energy", the energy distance of batches in standard
+            deviations; "none". Default: "least_squares" with critics, else
             "energy".
-        likelihood_weight: λ; 0: matching alone.
+        likelihood_weight: λ; 0: matching alone, and densities that nothing trains.
         pair_weight: of the error of pairs, where `fit` is given some.
         transport_weight: of m² / (1 + 10 m²), with m² the mean square by which a row
             moves from where it stands among those of its domain, in standard
             deviations: holds rows there where nothing speaks for a move, and frees
             those that have to go far.
+        slope_weight: of what holds the critics' slopes: half their mean square on real
+            and translated rows for "least_squares" and "cross_entropy", which without
+            it drive flows of many dimensions apart; for "wasserstein" the mean square
+            by which they differ from 1 between those rows.
         reduction: "per_dimension" or "per_row"; λ per dimension is D times λ per row.
         name: name of the model.
 
@@ -113,13 +117,15 @@ class AlignFlow(TrainedFlows):
         likelihood_weight: float = 1.0,
         pair_weight: float = 1.0,
         transport_weight: float = 0.0,
+        slope_weight: float = 10.0,
         reduction: str = "per_dimension",
         name: str = "align_flow",
     ) -> None:
         super().__init__(flows, name=name)
-        weights = likelihood_weight, pair_weight, transport_weight
+        weights = likelihood_weight, pair_weight, transport_weight, slope_weight
         self.matching = checked_matching(matching, critics, reduction, *weights)
-        self.likelihood_weight, self.pair_weight, self.transport_weight = weights
+        self.likelihood_weight, self.pair_weight = weights[:2]
+        self.transport_weight, self.slope_weight = weights[2:]
         self.reduction = reduction
         shape = self._features_shape()
         self.critic_networks = checked_critics(
@@ -147,6 +153,7 @@ class AlignFlow(TrainedFlows):
             weight=self.likelihood_weight / dimensions,
             pair_weight=self.pair_weight,
             transport_weight=self.transport_weight,
+            slope_weight=self.slope_weight,
         )
         names = ["loss", *self._objective.term_names]
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -228,8 +235,9 @@ class AlignFlow(TrainedFlows):
             **build,
         )
         critics = None
-        if MATCHINGS.get(matching) is not None:
+        if (loss := MATCHINGS.get(matching)) is not None:
             size = event_size + (context_size or 0)
+            build["undecided"] = loss.undecided
             critics = {name: table_critic(size, **build) for name in domains}
         options = {"transport_weight": transport_weight, **options}
         return cls(flows, critics, matching=matching, **options)
@@ -268,6 +276,7 @@ class AlignFlow(TrainedFlows):
             "likelihood_weight": self.likelihood_weight,
             "pair_weight": self.pair_weight,
             "transport_weight": self.transport_weight,
+            "slope_weight": self.slope_weight,
             "reduction": self.reduction,
         }
 

@@ -51,8 +51,8 @@ def checked_matching(
         raise ValueError("likelihood_weight must be above 0 without matching.")
     if not all(weight >= 0 for weight in (likelihood_weight, *weights)):
         raise ValueError(
-            "likelihood_weight, pair_weight and transport_weight must be numbers ≥ 0; "
-            f"received {(likelihood_weight, *weights)}."
+            "likelihood_weight, pair_weight, transport_weight and slope_weight must be "
+            f"numbers ≥ 0; received {(likelihood_weight, *weights)}."
         )
     return matching
 
@@ -127,13 +127,26 @@ def table_flows(
 
 
 def table_critic(
-    event_size: int, *, hidden_sizes: Sequence[int], seed: int | None, dtype: str
+    event_size: int,
+    *,
+    hidden_sizes: Sequence[int],
+    undecided: float,
+    seed: int | None,
+    dtype: str,
 ) -> keras.Sequential:
-    """Dense layers from a row to a score."""
+    """Dense layers from a row to a score, which is undecided at the start.
+
+    The first steps of the flows would else be those that a random critic asks for.
+    """
     network = keras.Sequential([keras.Input([event_size], dtype=dtype)])
-    for index, size in enumerate([*hidden_sizes, 1]):
+    for index, size in enumerate(hidden_sizes):
         start = keras.initializers.GlorotUniform(None if seed is None else seed + index)
         network.add(keras.layers.Dense(size, kernel_initializer=start, dtype=dtype))
-        if index < len(hidden_sizes):
-            network.add(keras.layers.LeakyReLU(dtype=dtype))
+        network.add(keras.layers.LeakyReLU(dtype=dtype))
+    start = keras.initializers.Constant(undecided)
+    network.add(
+        keras.layers.Dense(
+            1, kernel_initializer="zeros", bias_initializer=start, dtype=dtype
+        )
+    )
     return network

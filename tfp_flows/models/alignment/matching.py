@@ -7,9 +7,12 @@ import tensorflow as tf
 
 from tfp_flows.objectives.scores.distances import mean_between, pairwise_distance
 
-__all__ = ["CriticLoss", "MATCHINGS", "energy_distance", "gradient_penalty"]
+__all__ = ["CriticLoss", "MATCHINGS", "energy_distance"]
 
 _MOST_ROWS = 1024
+
+
+Score = Callable[[tf.Tensor], tf.Tensor]
 
 
 class CriticLoss(NamedTuple):
@@ -20,12 +23,17 @@ class CriticLoss(NamedTuple):
         fake: the critic, on rows translated to it.
         flow: the flows, on the same.
         share: a score → the share of real rows that it stands for; None: it is none.
+        undecided: the score that stands for as many real as translated rows.
+        penalty: (score, real rows, translated rows, seed) → what the critic's slope
+            costs it, [].
     """
 
     real: Callable[[tf.Tensor], tf.Tensor]
     fake: Callable[[tf.Tensor], tf.Tensor]
     flow: Callable[[tf.Tensor], tf.Tensor]
     share: Callable[[tf.Tensor], tf.Tensor] | None
+    undecided: float
+    penalty: Callable[[Score, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def _squared_from_one(score: tf.Tensor) -> tf.Tensor:
@@ -36,16 +44,56 @@ def _cost_of_real(score: tf.Tensor) -> tf.Tensor:
     return tf.math.softplus(-score)
 
 
+def _squared_slopes(score: Score, x: tf.Tensor) -> tf.Tensor:
+    """‖∇ score‖² of each row, [N]."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(score(x))
+    slope = tf.reshape(tape.gradient(total, x), [tf.shape(x)[0], -1])
+    return tf.reduce_sum(slope**2, -1)
+
+
+def _steepness(
+    score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Returns ½ E ‖∇ score‖² on real and on translated rows, [].
+
+    A critic that is sure sends rows off along whatever it has seen last, and the flows
+    after it; a flat one lets the two settle.
+
+    Reference: Mescheder et al. (2018), "Which Training Methods for GANs do actually
+    Converge?", arXiv:1801.04406, eq. 9, both.
+    """
+    slopes = [tf.reduce_mean(_squared_slopes(score, x)) for x in (real, fake)]
+    return tf.add_n(slopes) / 2
+
+
+def _distance_from_slope_one(
+    score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Returns E (‖∇ score‖ − 1)² between real and translated rows, [].
+
+    Reference: Gulrajani et al. (2017), "Improved Training of Wasserstein GANs",
+    arXiv:1704.00028, eq. 3.
+    """
+    shape = tf.concat([tf.shape(fake)[:1], tf.ones([tf.rank(fake) - 1], tf.int32)], 0)
+    place = tf.random.stateless_uniform(shape, seed, dtype=real.dtype)
+    slopes = _squared_slopes(score, fake + place * (real - fake))
+    return tf.reduce_mean((tf.sqrt(slopes + 1e-12) - 1) ** 2)
+
+
 MATCHINGS: dict[str, CriticLoss | None] = {
     "least_squares": CriticLoss(
-        _squared_from_one, tf.square, _squared_from_one, tf.identity
+        _squared_from_one, tf.square, _squared_from_one, tf.identity, 0.5, _steepness
     ),
     # The flows raise log C of their rows in place of lowering log(1 − C): the same
     # optimum, and a gradient where the critic is sure.
     "cross_entropy": CriticLoss(
-        _cost_of_real, tf.math.softplus, _cost_of_real, tf.sigmoid
+        _cost_of_real, tf.math.softplus, _cost_of_real, tf.sigmoid, 0.0, _steepness
     ),
-    "wasserstein": CriticLoss(tf.negative, tf.identity, tf.negative, None),
+    "wasserstein": CriticLoss(
+        tf.negative, tf.identity, tf.negative, None, 0.0, _distance_from_slope_one
+    ),
     "energy": None,
     "none": None,
 }
@@ -65,27 +113,3 @@ def energy_distance(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     x, y = (tf.reshape(rows, [tf.shape(rows)[0], -1])[:_MOST_ROWS] for rows in (x, y))
     between = tf.reduce_mean(pairwise_distance(x, y))
     return 2 * between - mean_between(x) - mean_between(y)
-
-
-def gradient_penalty(
-    score: Callable[[tf.Tensor], tf.Tensor],
-    real: tf.Tensor,
-    fake: tf.Tensor,
-    seed: tf.Tensor,
-) -> tf.Tensor:
-    """Returns E (‖∇ score‖ − 1)² between real and translated rows, [].
-
-    Reference: Gulrajani et al. (2017), "Improved Training of Wasserstein GANs",
-    arXiv:1704.00028, eq. 3.
-    """
-    count = tf.minimum(tf.shape(real)[0], tf.shape(fake)[0])
-    real, fake = real[:count], fake[:count]
-    shape = tf.concat([[count], tf.ones([tf.rank(real) - 1], tf.int32)], 0)
-    place = tf.random.stateless_uniform(shape, seed, dtype=real.dtype)
-    between = fake + place * (real - fake)
-    with tf.GradientTape() as tape:
-        tape.watch(between)
-        total = tf.reduce_sum(score(between))
-    slope = tf.reshape(tape.gradient(total, between), [count, -1])
-    norm = tf.sqrt(tf.reduce_sum(slope**2, -1) + 1e-12)
-    return tf.reduce_mean((norm - 1) ** 2)

@@ -12,14 +12,10 @@ from tfp_flows.models.alignment.domain_flows import Rows
 from tfp_flows.models.alignment.matching import (
     MATCHINGS,
     energy_distance,
-    gradient_penalty,
 )
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
 __all__ = ["AlignmentObjective", "Batch", "Given", "Translated"]
-
-# Weight of the penalty of a critic's slope, of Gulrajani et al. (2017).
-_SLOPE_PENALTY = 10.0
 
 # c²: of rows that have to move farther transport holds few, in square deviations.
 _FREE = 0.1
@@ -53,6 +49,7 @@ class AlignmentObjective:
         weight: λ of the mean negative log-likelihood, per row.
         pair_weight: of the error of known pairs.
         transport_weight: of how far rows move.
+        slope_weight: of the penalty of the critics' slopes.
     """
 
     def __init__(
@@ -66,11 +63,13 @@ class AlignmentObjective:
         weight: float,
         pair_weight: float,
         transport_weight: float,
+        slope_weight: float,
     ) -> None:
         self._adapters, self._critics = adapters, critics
         self._location, self._scale = location, scale
         self._matching, self._weight = matching, weight
         self._pair_weight, self._transport_weight = pair_weight, transport_weight
+        self._slope_weight = slope_weight
         self._loss = MATCHINGS[matching]
 
     @property
@@ -277,19 +276,19 @@ class AlignmentObjective:
     def slope_penalty(
         self, batch: Batch, translated: Translated, seed: tf.Tensor
     ) -> tf.Tensor:
-        """Holds the critics' slopes near 1, for "wasserstein"; zero for others."""
-        if self._matching != "wasserstein":
+        """What the slopes of all critics cost them, []."""
+        if self._loss is None or not self._slope_weight:
             return tf.zeros([], next(iter(batch.values())).x.dtype)
-        penalties = [
-            gradient_penalty(
-                functools.partial(self._critics[b], training=True),
-                self.features(batch[b], b),
-                self.features(_still(y), b),
-                tf.random.fold_in(seed, index),
+        penalties = []
+        for index, ((_, b), y) in enumerate(translated.items()):
+            real, fake = self.features(batch[b], b), self.features(_still(y), b)
+            count = tf.minimum(_count(real), _count(fake))
+            score = functools.partial(self._critics[b], training=True)
+            seed_of_pair = tf.random.fold_in(seed, index)
+            penalties.append(
+                self._loss.penalty(score, real[:count], fake[:count], seed_of_pair)
             )
-            for index, ((_, b), y) in enumerate(translated.items())
-        ]
-        return _SLOPE_PENALTY * tf.reduce_sum(penalties) / (len(batch) - 1)
+        return self._slope_weight * tf.add_n(penalties) / (len(batch) - 1)
 
 
 def _some(given: Given) -> Given:

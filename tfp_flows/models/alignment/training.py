@@ -42,6 +42,7 @@ class TrainedFlows(DomainFlows, abc.ABC):
     position: keras.Variable
     critic_networks: list[keras.Model]
     critic_optimizer: keras.optimizers.Optimizer | None
+    likelihood_weight: float
     _objective: AlignmentObjective
     _means: dict[str, keras.metrics.Metric]
 
@@ -51,6 +52,10 @@ class TrainedFlows(DomainFlows, abc.ABC):
         """A step of the flows, then one of the critics on rows translated before it."""
         batch, pairs = self._batch(data)
         objective, weights = self._objective, _weights_of(self.flow_models)
+        if not self.likelihood_weight:
+            # A density that all share learns nothing from matching alone.
+            of_base = {id(variable) for variable in self.base.variables}
+            weights = [w for w in weights if id(w.value) not in of_base]
         with tf.GradientTape() as tape:
             loss, terms, translated = objective.of_flows(batch, pairs, training=True)
         self.optimizer.apply(tape.gradient(loss, weights), weights)
