@@ -81,7 +81,8 @@ class AlignFlow(TrainedFlows):
             object as base, which is trained, or over equal ones without variables.
         critics: domain → a network, rows in standard deviations of the domain
             [N, event...] → scores [N, ...]; None: no critics. With a context
-            [N, D + C].
+            [N, D + C]. Let them start undecided, at ½ or a logit of 0 for all rows,
+            or the first steps of the flows are those that a random critic asks for.
         matching: M: "least_squares", "cross_entropy" or "wasserstein",
             which need critics; "energy", the energy distance of batches in standard
             deviations; "none". Default: "least_squares" with critics, else
