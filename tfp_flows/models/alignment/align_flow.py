@@ -83,10 +83,9 @@ class AlignFlow(TrainedFlows):
             [N, event...] → scores [N, ...]; None: no critics. With a context
             [N, D + C]. Let them start undecided, at ½ or a logit of 0 for all rows,
             or the first steps of the flows are those that a random critic asks for.
-        matching: M: "least_squares", "cross_entropy" or "wasserstein",
-            which need critics; "energy", the energy distance of batches in standard
-            deviations; "none". Default: "least_squares" with critics, else
-            "energy".
+        matching: M: "least_squares", "cross_entropy" or "wasserstein", which need
+            critics; "energy", the energy distance of batches in standard deviations;
+            "none". Default: "least_squares" with critics, else "energy".
         likelihood_weight: λ; 0: matching alone, and densities that nothing trains.
         pair_weight: of the error of pairs, where `fit` is given some.
         transport_weight: of m² / (1 + 10 m²), with m² the mean square by which a row
@@ -125,8 +124,8 @@ class AlignFlow(TrainedFlows):
         super().__init__(flows, name=name)
         weights = likelihood_weight, pair_weight, transport_weight, slope_weight
         self.matching = checked_matching(matching, critics, reduction, *weights)
-        self.likelihood_weight, self.pair_weight = weights[:2]
-        self.transport_weight, self.slope_weight = weights[2:]
+        self.likelihood_weight, self.pair_weight = likelihood_weight, pair_weight
+        self.transport_weight, self.slope_weight = transport_weight, slope_weight
         self.reduction = reduction
         shape = self._features_shape()
         self.critic_networks = checked_critics(

@@ -11,8 +11,7 @@ __all__ = ["CriticLoss", "MATCHINGS", "energy_distance"]
 
 _MOST_ROWS = 1024
 
-
-Score = Callable[[tf.Tensor], tf.Tensor]
+_Score = Callable[[tf.Tensor], tf.Tensor]
 
 
 class CriticLoss(NamedTuple):
@@ -33,7 +32,7 @@ class CriticLoss(NamedTuple):
     flow: Callable[[tf.Tensor], tf.Tensor]
     share: Callable[[tf.Tensor], tf.Tensor] | None
     undecided: float
-    penalty: Callable[[Score, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+    penalty: Callable[[_Score, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def _squared_from_one(score: tf.Tensor) -> tf.Tensor:
@@ -44,7 +43,7 @@ def _cost_of_real(score: tf.Tensor) -> tf.Tensor:
     return tf.math.softplus(-score)
 
 
-def _squared_slopes(score: Score, x: tf.Tensor) -> tf.Tensor:
+def _squared_slopes(score: _Score, x: tf.Tensor) -> tf.Tensor:
     """‖∇ score‖² of each row, [N]."""
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -54,7 +53,7 @@ def _squared_slopes(score: Score, x: tf.Tensor) -> tf.Tensor:
 
 
 def _steepness(
-    score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
+    score: _Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
     """Returns ½ E ‖∇ score‖² on real and on translated rows, [].
 
@@ -62,14 +61,14 @@ def _steepness(
     after it; a flat one lets the two settle.
 
     Reference: Mescheder et al. (2018), "Which Training Methods for GANs do actually
-    Converge?", arXiv:1801.04406, eq. 9, both.
+    Converge?", arXiv:1801.04406, section 4.1, R1 and R2.
     """
     slopes = [tf.reduce_mean(_squared_slopes(score, x)) for x in (real, fake)]
     return tf.add_n(slopes) / 2
 
 
 def _distance_from_slope_one(
-    score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
+    score: _Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
     """Returns E (‖∇ score‖ − 1)² between real and translated rows, [].
 

@@ -9,10 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfp_flows.models.alignment.domain_flows import Rows
-from tfp_flows.models.alignment.matching import (
-    MATCHINGS,
-    energy_distance,
-)
+from tfp_flows.models.alignment.matching import MATCHINGS, energy_distance
 from tfp_flows.models.bridge.adapter import DistributionAdapter
 
 __all__ = ["AlignmentObjective", "Batch", "Given", "Translated"]
